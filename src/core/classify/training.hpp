@@ -1,0 +1,97 @@
+// Training of a new version of a model, from texts to verdict: which texts are held out, what the new version and the
+// live one score on the same texts, whether it replaces the live one, and the image that will serve.
+//
+// How the two are compared:
+//   holdout            both are scored on the held-out texts, which neither has learned from. The new version's judge
+//                      is trained without them; the live version's judge is the image kept from its own training.
+//   cross_validation   for small data: both ways to train are scored by the same folds, the new one on today's
+//                      examples, the live one on those examples, with those labels, that it had learned.
+// Predictions come from the refit on all texts, the score from the judge.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/classify/algorithm.hpp"
+#include "core/eval/gate.hpp"
+#include "core/eval/metrics.hpp"
+#include "core/eval/split.hpp"
+#include "core/parameters.hpp"
+
+namespace reyearn {
+
+struct Example {
+  ContentHash content_hash;
+  std::int64_t observation_id;
+  std::uint32_t label;  // index into the classes
+};
+
+// What a version learned: kept with it, so that a later comparison can train its like without some texts.
+struct LearnedExample {
+  std::int64_t observation_id;
+  std::int64_t class_id;
+
+  auto operator<=>(const LearnedExample&) const = default;
+};
+
+struct LiveVersion {
+  int version = 0;
+  std::string algorithm;
+  Parameters parameters;
+  std::vector<std::byte> serving;
+  std::vector<std::byte> judge;          // empty: it has none
+  double judge_holdout = 0;              // share of texts that the judge has not seen
+  std::vector<LearnedExample> examples;  // ascending; empty: not known (an imported version)
+};
+
+struct TrainingRequest {
+  std::string algorithm = "auto";
+  Parameters parameters;
+  Promotion promotion = Promotion::kIfBetter;
+  std::vector<ModelClass> classes;   // in the order of their labels
+  std::vector<Example> examples;     // in the order of their content hashes
+  std::optional<LiveVersion> live;
+  Execution execution;
+  std::size_t memory_limit = std::size_t{64} << 20;  // of document-term counts
+  std::string spill_directory = "/tmp";
+};
+
+// Reads the texts: calls `emit(row, text)` once for each example, in any order; row is the index of the example.
+using EmitText = std::function<void(std::uint32_t row, std::string_view text)>;
+using TextSource = std::function<void(const EmitText& emit)>;
+
+enum class ComparedBy { kHoldout, kCrossValidation };
+
+struct TrainingOutcome {
+  Verdict verdict;
+  ComparedBy compared_by;
+  std::uint64_t compared_on = 0;
+  double score = 0;
+  std::optional<double> live_score;
+  std::optional<double> p_value;
+  Metrics metrics;
+  std::optional<Metrics> live_metrics;
+  std::vector<std::byte> serving;
+  std::vector<std::byte> judge;  // empty when compared by cross-validation
+  std::uint64_t spilled_bytes = 0;
+};
+
+inline constexpr const char* kMetric = "accuracy";
+
+// What the version that comes of it will have learned; ascending.
+std::vector<LearnedExample> learned_examples(const TrainingRequest& request);
+
+// What the result depends on: examples, algorithm, parameters, library. Equal digests make equal images.
+std::array<std::uint8_t, 16> data_digest(const TrainingRequest& request);
+
+// Throws Error: kNotEnoughData when there are no two classes or no words, and what its parts throw.
+TrainingOutcome train(const TrainingRequest& request, const TextSource& source);
+
+}  // namespace reyearn

@@ -1,0 +1,59 @@
+// DocumentQueue: hands texts from the thread that reads them to threads that work on them.
+//
+// Texts are copied into batches; a full batch goes into a short queue, so memory is bounded by a few batches. The
+// reading thread is never blocked for longer than it takes to ask `should_stop`.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/parallel.hpp"
+
+namespace reyearn {
+
+class DocumentQueue {
+ public:
+  // Called on the working threads.
+  using Work = std::function<void(int worker, std::uint32_t row, std::string_view text)>;
+
+  DocumentQueue(int threads, Work work, ShouldStop should_stop);
+  ~DocumentQueue() = default;
+  DocumentQueue(const DocumentQueue&) = delete;
+  DocumentQueue& operator=(const DocumentQueue&) = delete;
+
+  void add(std::uint32_t row, std::string_view text);
+  // Waits until every text is worked on.
+  void finish();
+
+ private:
+  struct Batch {
+    std::string bytes;
+    std::vector<std::uint32_t> rows;
+    std::vector<std::size_t> ends;  // of each text in `bytes`
+  };
+
+  void push();
+  void drain(int worker, const StopFlag& stop);
+  bool pop(Batch& batch, const StopFlag& stop);
+
+  static constexpr std::size_t kBatchRows = 256;
+  static constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+
+  const std::size_t capacity_;
+  const Work work_;
+  const ShouldStop should_stop_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Batch> queue_;
+  bool is_closed_ = false;
+  Batch open_;
+  Workers workers_;  // last: its threads use all of the above, and are joined first
+};
+
+}  // namespace reyearn

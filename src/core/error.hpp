@@ -8,7 +8,8 @@
 namespace reyearn {
 
 enum class ErrorCode {
-  kInvalidArgument,  // a value the caller passed
+  kInvalidArgument,  // a value out of range or of the wrong kind
+  kInvalidText,      // text that does not have the form it must have
   kUnknownName,      // a name that is not among the known ones
   kNotEnoughData,    // nothing to learn from
   kCorruptModel,     // bytes that are not a complete model

@@ -6,34 +6,34 @@
 namespace reyearn {
 
 Predictor::Predictor(const ModelView& model)
-    : model_(&model), extractor_(model.text_options()), scores_(model.class_count()) {}
+    : model_(model), extractor_(model.text_options()), scores_(model.class_count()) {}
 
 std::span<const double> Predictor::scores(std::span<const FeatureCount> features) {
   // Two passes: the first asks memory for every slot, so that the second finds them on their way.
-  for (const FeatureCount& feature : features) model_->prefetch(feature.hash);
+  for (const FeatureCount& feature : features) model_.prefetch(feature.hash);
   found_.clear();
   double squares = 0;
   for (const FeatureCount& feature : features) {
-    const VocabularySlot* slot = model_->find(feature.hash);
+    const VocabularySlot* slot = model_.find(feature.hash);
     if (slot == nullptr) continue;
     const double value = static_cast<double>(feature.count) * static_cast<double>(slot->idf);
     squares += value * value;
     found_.push_back(Found{slot, value});
   }
-  const std::span<const ClassScore> classes = model_->class_scores();
+  const std::span<const ClassScore> classes = model_.class_scores();
   for (std::size_t c = 0; c < classes.size(); ++c) scores_[c] = classes[c].prior;
   if (!found_.empty()) add_rows(1 / std::sqrt(squares));
   return scores_;
 }
 
 void Predictor::add_rows(double scale) {
-  const std::span<const ClassScore> classes = model_->class_scores();
+  const std::span<const ClassScore> classes = model_.class_scores();
   double sum = 0;
-  if (model_->is_sparse()) {
+  if (model_.is_sparse()) {
     for (const Found& found : found_) {
       const double x = found.value * scale;
       sum += x;
-      for (const SparseWeight& weight : model_->sparse_row(*found.slot)) {
+      for (const SparseWeight& weight : model_.sparse_row(*found.slot)) {
         scores_[weight.class_index] += x * static_cast<double>(weight.weight);
       }
     }
@@ -41,7 +41,7 @@ void Predictor::add_rows(double scale) {
     for (const Found& found : found_) {
       const double x = found.value * scale;
       sum += x;
-      const float* row = model_->dense_row(*found.slot);
+      const float* row = model_.dense_row(*found.slot);
       for (std::size_t c = 0; c < classes.size(); ++c) scores_[c] += x * static_cast<double>(row[c]);
     }
   }

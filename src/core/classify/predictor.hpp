@@ -1,5 +1,5 @@
 // Predictor: text → scores and probabilities of the classes of one model. It keeps the buffers that this takes; make
-// one a thread. The model must outlive it.
+// one a thread. The bytes of the model must outlive it.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ class Predictor {
  public:
   explicit Predictor(const ModelView& model);
 
-  const ModelView& model() const { return *model_; }
+  const ModelView& model() const { return model_; }
 
   // Joint log-likelihood of each class, in the order of the model. Valid until the next call.
   std::span<const double> scores(std::string_view text) { return scores(extractor_.extract(text)); }
@@ -30,7 +30,7 @@ class Predictor {
 
   void add_rows(double scale);
 
-  const ModelView* model_;
+  ModelView model_;
   FeatureExtractor extractor_;
   std::vector<Found> found_;
   std::vector<double> scores_;

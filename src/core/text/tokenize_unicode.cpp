@@ -9,6 +9,7 @@
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
 #include <unicode/uchar.h>
+#include <unicode/unistr.h>
 #include <unicode/uscript.h>
 #include <unicode/utext.h>
 #include <unicode/utf8.h>
@@ -30,6 +31,8 @@ enum class Kind {
 // Longest stretch given to a dictionary at once, in code points: its cost per stretch is not linear.
 constexpr int kDictionaryStretch = 4096;
 
+constexpr UChar32 kZeroWidthSpace = 0x200B;
+
 void check(UErrorCode status, const char* what) {
   if (U_SUCCESS(status)) return;
   throw Error(ErrorCode::kInternal, std::string("ICU could not ") + what, std::string(u_errorName(status)) + ".",
@@ -38,7 +41,6 @@ void check(UErrorCode status, const char* what) {
 
 bool needs_dictionary(UChar32 c) {
   if (c < 0x0E00) return false;
-  if (c == 0x30FC || c == 0xFF70) return true;  // prolonged sound marks, whose script is "common"
   UErrorCode status = U_ZERO_ERROR;
   switch (uscript_getScript(c, &status)) {
     case USCRIPT_HAN:
@@ -49,6 +51,8 @@ bool needs_dictionary(UChar32 c) {
     case USCRIPT_KHMER:
     case USCRIPT_MYANMAR:
       return true;
+    case USCRIPT_COMMON:  // shared by kana or Han alone: prolonged and voiced sound marks, the closing mark 〆
+      return uscript_hasScript(c, USCRIPT_KATAKANA) || uscript_hasScript(c, USCRIPT_HAN);
     default:
       return false;
   }
@@ -57,13 +61,22 @@ bool needs_dictionary(UChar32 c) {
 Kind kind_of(UChar32 c) {
   if (c < 0) return Kind::kLetter;  // not valid UTF-8
   const std::uint32_t category = U_MASK(u_charType(c));
-  if (category & (U_GC_L_MASK | U_GC_M_MASK)) {
+  if (category & (U_GC_L_MASK | U_GC_M_MASK | U_GC_NL_MASK)) {  // Nl: the zero 〇
     if (needs_dictionary(c)) return Kind::kDictionary;
     return category & U_GC_M_MASK ? Kind::kJoiner : Kind::kLetter;
   }
   if (category & U_GC_N_MASK || c == '_') return Kind::kLetter;
+  if (c == kZeroWidthSpace) return Kind::kSeparator;  // invisible, but there to part words
   if (category & U_GC_CF_MASK && u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) return Kind::kJoiner;
   return Kind::kSeparator;
+}
+
+// The bytes without a character that is cut off at their end.
+std::string_view whole_characters(std::string_view bytes) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  auto length = static_cast<std::int32_t>(bytes.size());
+  U8_TRUNCATE_IF_INCOMPLETE(data, 0, length);
+  return bytes.substr(0, static_cast<std::size_t>(length));
 }
 
 // A UText that closes itself: ICU's view of UTF-8 bytes, with byte offsets as positions.
@@ -96,24 +109,26 @@ struct UnicodeTokenizer::State {
   std::size_t stretch_end = 0;
   std::size_t piece_begin = 0;
   bool is_dividing = false;
+  bool is_valid = true;  // false: the word at hand may contain what is not valid UTF-8
   Utf8Text stretch;
   std::unique_ptr<icu::BreakIterator> words;
   std::string normalized;
 
   // Decodes the character at `at`, moves behind it.
-  UChar32 decode(std::size_t& at) const {
+  UChar32 decode(std::size_t& at) {
     // Lengths of runs can pass 2^31 only in theory: PostgreSQL's texts are below 1 GB.
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(run.data());
     UChar32 c;
     U8_NEXT(bytes, at, run.size(), c);
+    is_valid &= c >= 0;
     return c;
   }
 
   bool next_piece(Word& word);
   bool emit(std::size_t begin, std::size_t end, Word& word);
   void start_stretch(std::size_t begin, std::size_t end);
-  std::size_t end_of_letters(std::size_t at, int& letters) const;
-  std::size_t end_of_stretch(std::size_t at) const;
+  std::size_t end_of_letters(std::size_t at, int& letters);
+  std::size_t end_of_stretch(std::size_t at);
 };
 
 UnicodeTokenizer::UnicodeTokenizer() = default;
@@ -138,6 +153,7 @@ bool UnicodeTokenizer::next(Word& word) {
     }
     if (s.position >= s.run.size()) return false;
     const std::size_t begin = s.position;
+    s.is_valid = true;
     switch (kind_of(s.decode(s.position))) {
       case Kind::kSeparator:
       case Kind::kJoiner:
@@ -156,7 +172,7 @@ bool UnicodeTokenizer::next(Word& word) {
   }
 }
 
-std::size_t UnicodeTokenizer::State::end_of_letters(std::size_t at, int& letters) const {
+std::size_t UnicodeTokenizer::State::end_of_letters(std::size_t at, int& letters) {
   while (at < run.size()) {
     std::size_t behind = at;
     const Kind kind = kind_of(decode(behind));
@@ -167,7 +183,7 @@ std::size_t UnicodeTokenizer::State::end_of_letters(std::size_t at, int& letters
   return at;
 }
 
-std::size_t UnicodeTokenizer::State::end_of_stretch(std::size_t at) const {
+std::size_t UnicodeTokenizer::State::end_of_stretch(std::size_t at) {
   for (int count = 1; at < run.size() && count < kDictionaryStretch; ++count) {
     std::size_t behind = at;
     const Kind kind = kind_of(decode(behind));
@@ -205,7 +221,14 @@ bool UnicodeTokenizer::State::next_piece(Word& word) {
 
 // Normalises bytes [begin, end) of the run into `word`; false when nothing is left of them.
 bool UnicodeTokenizer::State::emit(std::size_t begin, std::size_t end, Word& word) {
-  const std::string_view piece = run.substr(begin, std::min(end - begin, kMaxWordBytes));
+  std::string_view piece = run.substr(begin, std::min(end - begin, kMaxWordBytes));
+  if (piece.size() < end - begin) piece = whole_characters(piece);
+  std::string repaired;
+  if (!is_valid) {  // ICU's normalisation would leave it as it is; its conversion puts U+FFFD there
+    icu::UnicodeString::fromUTF8(icu::StringPiece(piece.data(), static_cast<std::int32_t>(piece.size())))
+        .toUTF8String(repaired);
+    piece = repaired;
+  }
   normalized.clear();
   if (is_ascii_text(piece)) {
     for (const char c : piece) normalized.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c));
@@ -218,7 +241,10 @@ bool UnicodeTokenizer::State::emit(std::size_t begin, std::size_t end, Word& wor
     nfkc_casefold->normalizeUTF8(0, bytes, sink, nullptr, status);
     check(status, "normalize a word");
   }
-  const std::size_t length = std::min(normalized.size(), kMaxWordBytes);
+  if (normalized.size() > kMaxWordBytes) {
+    normalized.resize(whole_characters(std::string_view(normalized).substr(0, kMaxWordBytes)).size());
+  }
+  const std::size_t length = normalized.size();
   normalized.append(kHashPadding, '\0');
   word = Word{{normalized.data(), length}, offset + begin, offset + end};
   return length > 0;

@@ -1,0 +1,142 @@
+# Reyearn: text classification inside PostgreSQL.
+#
+#   make deps       install what is missing          make             build
+#   make install    into PG_CONFIG's PostgreSQL      make installcheck  SQL tests on a running server
+#   make check      everything, on private servers   make check-KIND    one of: unit unit-asan regress isolation tap
+#   make unit       the core alone, no PostgreSQL    make unit-asan     the same under sanitizers
+#   make demo, make bench, make format, make format-check, make clean
+
+EXTENSION   = reyearn
+MODULE_big  = reyearn
+
+# src/core/ is a library that knows nothing of PostgreSQL; src/pg/ is the boundary and becomes reyearn.so with it.
+CORE_SRCS  := $(sort $(shell find src/core -name '*.cpp'))
+CORE_LIB    = build/plain/libreyearn_core.a
+OBJS        = $(patsubst %.cpp,%.o,$(sort $(wildcard src/pg/*.cpp)))
+UNIT_SRCS   = $(sort $(wildcard test/unit/*.cpp))
+
+DATA_built  = sql/reyearn--1.0.sql
+DATA        = $(wildcard sql/reyearn--*--*.sql)    # upgrade scripts
+
+# The other files in sql/ are tests; "install", which creates the extension, comes first.
+SQL_TESTS   = $(filter-out reyearn--%,$(basename $(notdir $(sort $(wildcard sql/*.sql)))))
+REGRESS     = $(filter install,$(SQL_TESTS)) $(filter-out install,$(SQL_TESTS))
+ISOLATION   = $(basename $(notdir $(sort $(wildcard test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test
+TAP_TESTS   = 1                         # needs Perl's IPC::Run
+PROVE_TESTS ?= test/t/*.pl
+
+# Portable by default; make OPTFLAGS="-O3 -march=native" for this machine alone.
+OPTFLAGS   ?= -O3
+# Warnings are errors in CI, not in a user's build.
+WERROR     ?= $(CI)
+# NDEBUG: a failing assert in a backend would restart the whole server; the sanitizer build keeps asserts.
+# -Wno-restrict: GCC 12 is wrong about std::string (its bug 105651).
+CXX_COMMON  = -std=c++20 $(OPTFLAGS) -DNDEBUG -fvisibility=hidden -pthread -Isrc \
+              -Wall -Wextra -Wno-restrict $(if $(filter-out 0,$(WERROR)),-Werror) -MMD -MP
+CORE_CXXFLAGS = $(CXX_COMMON) -fPIC -g $(SANITIZE)
+SANITIZE    =    # build/asan sets it, below
+CORE_LIBS   = -licui18n -licuuc
+
+# -isystem: no warnings from PostgreSQL's own headers. PGDLLEXPORT is empty before PostgreSQL 16.
+PG_CPPFLAGS = -isystem $(includedir_server) '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CXXFLAGS = $(CXX_COMMON)
+SHLIB_LINK  = $(CORE_LIB) $(CORE_LIBS) -lstdc++ -pthread    # PGXS links with the C compiler
+EXTRA_CLEAN = build $(OBJS:.o=.d)
+
+override with_llvm := no    # PGXS compiles bitcode without our -std, and JIT inlining would gain nothing here
+PG_CONFIG  ?= pg_config
+
+MAKEFLAGS  += --no-print-directory    # the make that a script calls need not announce itself
+
+# The scripts in test/ read these. REYEARN_DATA: larger data sets; tests that need them are skipped without.
+REYEARN_DATA    ?= $(realpath ../shared/data)
+REYEARN_SAMPLES ?= $(CURDIR)/test/data
+export PG_CONFIG REGRESS ISOLATION PROVE_TESTS REYEARN_DATA REYEARN_SAMPLES
+
+# These goals start on a machine that may not have pg_config yet: they install what is missing, then call make
+# again for the rest. So they leave PGXS out, which besides has a "check" of its own that only prints a refusal.
+BOOTSTRAP   = deps deps-build check check-% demo bench
+ifneq ($(filter $(BOOTSTRAP),$(MAKECMDGOALS)),)
+
+deps:
+	test/deps.sh check
+deps-build:
+	test/deps.sh build
+
+check:
+	+test/check.sh
+check-%:
+	+test/check.sh $*
+
+demo bench:
+	test/deps.sh build
+	+test/install.sh
+	+test/$@/run
+
+# Goals named beside them, as in "make clean check", run one after the other also with -j.
+$(filter-out $(BOOTSTRAP),$(MAKECMDGOALS)):
+	$(MAKE) $@
+.NOTPARALLEL:
+
+else
+
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifdef PGXS
+include $(PGXS)
+$(shlib) $(OBJS): Makefile
+$(shlib): $(CORE_LIB)
+else
+all install installcheck clean:
+	@echo 'PostgreSQL server headers not found: run "make deps" or set PG_CONFIG.' >&2; exit 1
+endif
+
+# The directory is a prerequisite so that a deleted or renamed part counts as a change.
+sql/reyearn--1.0.sql: sql/install $(wildcard sql/install/*.sql)
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION reyearn" to load this file. \quit'; \
+	  cat $(sort $(filter %.sql,$^)); } >$@.tmp
+	mv $@.tmp $@
+
+# The core and its unit tests, twice: build/plain is what ships, build/asan runs under the sanitizers.
+PLAIN_CORE = $(CORE_SRCS:%.cpp=build/plain/%.o)
+PLAIN_UNIT = $(UNIT_SRCS:%.cpp=build/plain/%.o)
+ASAN_CORE  = $(PLAIN_CORE:build/plain/%=build/asan/%)
+ASAN_UNIT  = $(PLAIN_UNIT:build/plain/%=build/asan/%)
+build/asan/%: SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+                         -O1 -UNDEBUG -D_GLIBCXX_ASSERTIONS
+
+$(PLAIN_CORE) $(PLAIN_UNIT): build/plain/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(CORE_CXXFLAGS) -c -o $@ $<
+$(ASAN_CORE) $(ASAN_UNIT): build/asan/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(CORE_CXXFLAGS) -c -o $@ $<
+
+build/plain/libreyearn_core.a: $(PLAIN_CORE)
+build/asan/libreyearn_core.a: $(ASAN_CORE)
+build/plain/libreyearn_core.a build/asan/libreyearn_core.a:
+	rm -f $@
+	$(AR) crs $@ $^
+
+build/plain/unit: $(PLAIN_UNIT) build/plain/libreyearn_core.a
+build/asan/unit: $(ASAN_UNIT) build/asan/libreyearn_core.a
+build/plain/unit build/asan/unit:
+	$(CXX) $(CORE_CXXFLAGS) -o $@ $^ $(CORE_LIBS) -lgtest_main -lgtest
+
+unit: build/plain/unit
+	$<
+unit-asan: build/asan/unit
+	UBSAN_OPTIONS=print_stacktrace=1 $<
+
+CLANG_FORMAT ?= clang-format
+format:
+	find src test -name '*.[ch]pp' | xargs $(CLANG_FORMAT) -i
+format-check:
+	find src test -name '*.[ch]pp' | xargs $(CLANG_FORMAT) --dry-run -Werror
+
+# -MMD wrote beside each object which headers it includes; PGXS does not track them.
+-include $(OBJS:.o=.d) $(patsubst %.o,%.d,$(PLAIN_CORE) $(PLAIN_UNIT) $(ASAN_CORE) $(ASAN_UNIT))
+
+endif
+
+.PHONY: deps deps-build check demo bench unit unit-asan format format-check

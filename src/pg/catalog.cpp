@@ -1,0 +1,294 @@
+#include "pg/catalog.hpp"
+
+#include <cstring>
+
+#include "pg/datum.hpp"
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+// Column numbers, as in sql/install/10_tables.sql; later versions only append columns.
+enum { kModelsTenantId = 1, kModelsModelId, kModelsName };
+enum {
+  kVersionsTenantId = 1,
+  kVersionsVersionId,
+  kVersionsModelId,
+  kVersionsVersion,
+  kVersionsIsLive,
+  kVersionsImageBytes = 13,
+  kVersionsImageChecksum = 14,
+  kVersionsTimePruned = 22,
+};
+enum { kImagesData = 5 };
+enum { kClassesLabel = 3 };
+enum { kMergedIntoClassId = 3 };
+enum { kObservationsId = 2 };
+
+ScanKeyData int4_key(AttrNumber attribute, int value) {
+  ScanKeyData key;
+  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(value));
+  return key;
+}
+
+ScanKeyData int8_key(AttrNumber attribute, std::int64_t value) {
+  ScanKeyData key;
+  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(value));
+  return key;
+}
+
+// Keys of text columns must have collation "C", which is what ScanKeyInit assumes.
+ScanKeyData text_key(AttrNumber attribute, std::string_view value) {
+  ScanKeyData key;
+  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_TEXTEQ, text_datum(value));
+  return key;
+}
+
+// A scan of a table by one of its indexes, in the order of the index. Plain data and no destructor: an error ends the
+// transaction, which releases what is open.
+struct IndexScan {
+  Relation table;
+  Relation index;
+  SysScanDesc scan;
+  Snapshot registered;
+};
+
+IndexScan begin_scan(const char* table, const char* index, ScanKeyData* keys, int key_count, Snapshot snapshot) {
+  IndexScan s;
+  s.registered = snapshot == nullptr ? RegisterSnapshot(GetLatestSnapshot()) : nullptr;
+  s.table = table_open(relation_oid(table), AccessShareLock);
+  s.index = index_open(relation_oid(index), AccessShareLock);
+  s.scan = systable_beginscan_ordered(s.table, s.index, s.registered != nullptr ? s.registered : snapshot, key_count,
+                                      keys);
+  return s;
+}
+
+HeapTuple next_row(IndexScan& s) { return systable_getnext_ordered(s.scan, ForwardScanDirection); }
+
+void end_scan(IndexScan& s) {
+  systable_endscan_ordered(s.scan);
+  index_close(s.index, AccessShareLock);
+  table_close(s.table, AccessShareLock);
+  if (s.registered != nullptr) UnregisterSnapshot(s.registered);
+}
+
+Datum column(const IndexScan& s, HeapTuple row, AttrNumber number, bool* is_null = nullptr) {
+  bool ignored;
+  return heap_getattr(row, number, RelationGetDescr(s.table), is_null != nullptr ? is_null : &ignored);
+}
+
+std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kModelsTenantId, tenant_id), text_key(kModelsName, name)};
+  IndexScan s = begin_scan("models", "models_tenant_id_name_key", keys, 2, snapshot);
+  std::optional<ModelRow> model;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    model = ModelRow{tenant_id, DatumGetInt64(column(s, row, kModelsModelId))};
+  }
+  end_scan(s);
+  return model;
+}
+
+// The only model of the tenant; an error that lists the names when there are several.
+ModelRow only_model(int tenant_id, Snapshot snapshot) {
+  constexpr int kMostNames = 20;
+  ScanKeyData key = int4_key(kModelsTenantId, tenant_id);
+  IndexScan s = begin_scan("models", "models_tenant_id_name_key", &key, 1, snapshot);
+  ModelRow model{tenant_id, 0};
+  int count = 0;
+  StringInfoData names;
+  initStringInfo(&names);
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s)); ++count) {
+    model.model_id = DatumGetInt64(column(s, row, kModelsModelId));
+    const std::string_view name = text_view(column(s, row, kModelsName));
+    if (count < kMostNames) {
+      appendStringInfo(&names, "%s\"%.*s\"", count > 0 ? ", " : "", static_cast<int>(name.size()), name.data());
+    }
+  }
+  end_scan(s);
+  if (count == 0) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model"),
+                    errhint("Create one with reyearn_create_model().")));
+  }
+  if (count > 1) {
+    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there are several models, and none was named"),
+                    errdetail("The models are %s%s.", names.data, count > kMostNames ? ", …" : ""),
+                    errhint("Name one of them, or set reyearn.default_model.")));
+  }
+  return model;
+}
+
+VersionRow version_row(const IndexScan& s, HeapTuple row) {
+  VersionRow version;
+  bool is_not_pruned;
+  version.tenant_id = DatumGetInt32(column(s, row, kVersionsTenantId));
+  version.version_id = DatumGetInt64(column(s, row, kVersionsVersionId));
+  version.model_id = DatumGetInt64(column(s, row, kVersionsModelId));
+  version.version = DatumGetInt32(column(s, row, kVersionsVersion));
+  version.is_live = DatumGetBool(column(s, row, kVersionsIsLive));
+  version.image_bytes = DatumGetInt64(column(s, row, kVersionsImageBytes));
+  version.image_checksum = static_cast<std::uint64_t>(DatumGetInt64(column(s, row, kVersionsImageChecksum)));
+  column(s, row, kVersionsTimePruned, &is_not_pruned);
+  version.is_pruned = !is_not_pruned;
+  return version;
+}
+
+// The first version that the scan finds.
+std::optional<VersionRow> scan_version(const char* index, ScanKeyData* keys, int key_count, Snapshot snapshot,
+                                       ScanDirection direction = ForwardScanDirection) {
+  IndexScan s = begin_scan("model_versions", index, keys, key_count, snapshot);
+  std::optional<VersionRow> version;
+  if (const HeapTuple row = systable_getnext_ordered(s.scan, direction); HeapTupleIsValid(row)) {
+    version = version_row(s, row);
+  }
+  end_scan(s);
+  return version;
+}
+
+// The class that took the annotations of a merged one.
+std::optional<std::int64_t> find_merged(int tenant_id, std::int64_t class_id, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(1, tenant_id), int8_key(2, class_id)};
+  IndexScan s = begin_scan("merged_classes", "merged_classes_pkey", keys, 2, snapshot);
+  std::optional<std::int64_t> into;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) into = DatumGetInt64(column(s, row, kMergedIntoClassId));
+  end_scan(s);
+  return into;
+}
+
+// Calls visit(bytes) with each chunk of an image, in order, until it returns false.
+template <typename Visit>
+void visit_chunks(const VersionRow& version, const char* kind, Snapshot snapshot, Visit visit) {
+  ScanKeyData keys[] = {int4_key(1, version.tenant_id), int8_key(2, version.version_id), text_key(3, kind)};
+  IndexScan s = begin_scan("model_images", "model_images_pkey", keys, 3, snapshot);
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
+    const Datum stored = column(s, row, kImagesData);
+    if (!visit(stored)) break;
+    CHECK_FOR_INTERRUPTS();
+  }
+  end_scan(s);
+}
+
+}  // namespace
+
+Oid relation_oid(const char* name) {
+  const Oid schema = get_namespace_oid("reyearn", true);
+  const Oid relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+  if (!OidIsValid(relation)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"reyearn.%s\" does not exist", name),
+                    errhint("Is the extension installed in this database? CREATE EXTENSION reyearn CASCADE;")));
+  }
+  return relation;
+}
+
+void check_may_read() {
+  const AclResult result = pg_class_aclcheck(relation_oid("models"), GetUserId(), ACL_SELECT);
+  if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, "reyearn.models");
+}
+
+ModelRow find_model(std::string_view name, Snapshot snapshot) {
+  const bool is_default = name.data() == nullptr;
+  if (is_default) name = settings().default_model;
+  if (is_default && name.empty()) return only_model(kDefaultTenant, snapshot);
+  const std::optional<ModelRow> model = find_model_named(kDefaultTenant, name, snapshot);
+  if (!model) {
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", c_string(name)),
+             is_default ? errdetail("It is what reyearn.default_model names.") : 0,
+             is_default ? errhint("Set reyearn.default_model to the name of a model, or reset it.")
+                        : errhint("SELECT name FROM reyearn.model_overview; lists the models.")));
+  }
+  return *model;
+}
+
+char* model_name(const ModelRow& model, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kModelsTenantId, model.tenant_id), int8_key(kModelsModelId, model.model_id)};
+  IndexScan s = begin_scan("models", "models_pkey", keys, 2, snapshot);
+  char* name = nullptr;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) name = c_string(text_view(column(s, row, kModelsName)));
+  end_scan(s);
+  return name;
+}
+
+std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kVersionsTenantId, model.tenant_id), int8_key(kVersionsModelId, model.model_id)};
+  return scan_version("model_versions_live", keys, 2, snapshot);
+}
+
+std::optional<VersionRow> find_version(const ModelRow& model, int version, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kVersionsTenantId, model.tenant_id), int8_key(kVersionsModelId, model.model_id),
+                        int4_key(kVersionsVersion, version)};
+  return scan_version("model_versions_tenant_id_model_id_version_key", keys, 3, snapshot);
+}
+
+int newest_version(const ModelRow& model, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kVersionsTenantId, model.tenant_id), int8_key(kVersionsModelId, model.model_id)};
+  const std::optional<VersionRow> newest =
+      scan_version("model_versions_tenant_id_model_id_version_key", keys, 2, snapshot, BackwardScanDirection);
+  return newest ? newest->version : 0;
+}
+
+bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into, Snapshot snapshot) {
+  std::size_t size = 0;
+  bool fits = true;
+  visit_chunks(version, kind, snapshot, [&](Datum stored) {
+    bytea* chunk = DatumGetByteaPP(stored);
+    const std::size_t chunk_size = VARSIZE_ANY_EXHDR(chunk);
+    fits = chunk_size <= into.size() - size;
+    if (fits) std::memcpy(into.data() + size, VARDATA_ANY(chunk), chunk_size);
+    size += chunk_size;
+    // Chunks are copied out of TOAST one by one: together they would take the image's size again.
+    if (chunk != reinterpret_cast<bytea*>(DatumGetPointer(stored))) pfree(chunk);
+    return fits;
+  });
+  return fits && size == into.size();
+}
+
+std::size_t image_size(const VersionRow& version, const char* kind, Snapshot snapshot) {
+  std::size_t size = 0;
+  visit_chunks(version, kind, snapshot, [&](Datum stored) {
+    size += toast_raw_datum_size(stored) - VARHDRSZ;
+    return true;
+  });
+  return size;
+}
+
+ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot) {
+  const auto merged_into = find_merged(tenant_id, class_id, snapshot);
+  if (merged_into) class_id = *merged_into;
+  ScanKeyData keys[] = {int4_key(1, tenant_id), int8_key(2, class_id)};
+  IndexScan s = begin_scan("classes", "classes_pkey", keys, 2, snapshot);
+  ClassRow found;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    found = {true, class_id, PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kClassesLabel)))};
+  }
+  end_scan(s);
+  return found;
+}
+
+std::optional<std::int64_t> find_observation(int tenant_id, Datum content_hash, Snapshot snapshot) {
+  ScanKeyData keys[2] = {int4_key(1, tenant_id), {}};
+  // The scan key names columns of the table; the index finds them itself.
+  ScanKeyInit(&keys[1], 4, BTEqualStrategyNumber, F_BYTEAEQ, content_hash);
+  IndexScan s = begin_scan("observations", "observations_tenant_id_content_hash_key", keys, 2, snapshot);
+  std::optional<std::int64_t> id;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) id = DatumGetInt64(column(s, row, kObservationsId));
+  end_scan(s);
+  return id;
+}
+
+Datum content_hash(Datum body) {
+  const std::string_view text = utf8_view(body);
+  std::uint8_t digest[PG_SHA256_DIGEST_LENGTH];
+  pg_cryptohash_ctx* context = pg_cryptohash_create(PG_SHA256);
+  if (context == nullptr || pg_cryptohash_init(context) < 0 ||
+      pg_cryptohash_update(context, reinterpret_cast<const uint8*>(text.data()), text.size()) < 0 ||
+      pg_cryptohash_final(context, digest, sizeof digest) < 0) {
+    elog(ERROR, "could not compute a SHA-256 digest: %s", pg_cryptohash_error(context));
+  }
+  pg_cryptohash_free(context);
+  return bytes_datum(std::as_bytes(std::span(digest)));
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,74 @@
+// Reads of the reyearn.* tables by index, without SPI: what serving needs on its way to a prediction.
+//
+// All functions may raise PostgreSQL errors: call them with no C++ object alive, or in pg_call. They read what the
+// given snapshot shows, or, for NULL, what is committed now. They bypass row security, as every read by C code does:
+// check_may_read first.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+inline constexpr int kDefaultTenant = 0;
+
+struct ModelRow {
+  int tenant_id;
+  std::int64_t model_id;
+};
+
+struct VersionRow {
+  int tenant_id;
+  std::int64_t version_id;
+  std::int64_t model_id;
+  int version;
+  bool is_live;
+  bool is_pruned;
+  std::int64_t image_bytes;
+  std::uint64_t image_checksum;
+};
+
+// oid of a table or index of schema reyearn; an error when the extension is not installed.
+Oid relation_oid(const char* name);
+
+// Error unless the current user may read the models.
+void check_may_read();
+
+// The model of that name; for one without data, what reyearn.default_model names, else the only model there is.
+// An error that says what to do when there is none such.
+ModelRow find_model(std::string_view name, Snapshot snapshot);
+
+// The name of a model in the current context; nullptr when it is gone.
+char* model_name(const ModelRow& model, Snapshot snapshot);
+
+std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snapshot);
+std::optional<VersionRow> find_version(const ModelRow& model, int version, Snapshot snapshot);
+// The highest version number of a model; 0: it has none.
+int newest_version(const ModelRow& model, Snapshot snapshot);
+
+// Copies the image of a version into `into`, which has exactly its size. False when the chunks do not add up to that.
+[[nodiscard]] bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into,
+                              Snapshot snapshot);
+// Bytes of an image; 0 when the version has no such image.
+std::size_t image_size(const VersionRow& version, const char* kind, Snapshot snapshot);
+
+struct ClassRow {
+  bool exists = false;
+  std::int64_t class_id = 0;
+  Datum label = 0;  // ltree, in the current context
+};
+
+// What a class is now, through merges.
+ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot);
+
+// Id of the observation with that text.
+std::optional<std::int64_t> find_observation(int tenant_id, Datum content_hash, Snapshot snapshot);
+
+// SHA-256 of a text in UTF-8, as bytea.
+Datum content_hash(Datum body);
+
+}  // namespace reyearn::pg

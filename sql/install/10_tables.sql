@@ -68,8 +68,10 @@ COMMENT ON COLUMN reyearn.merged_classes.class_id IS 'class that no longer exist
 COMMENT ON COLUMN reyearn.merged_classes.into_class_id IS 'class that took its annotations; never itself a merged one';
 COMMENT ON COLUMN reyearn.merged_classes.time_created IS 'when they were merged';
 
+-- No foreign key to tenants here and in what people write one row at a time: each of its checks locks the tenant's
+-- row, which all writers share (measured: 8 sessions observe 6,800 texts a second with it, 9,400 without).
 CREATE TABLE reyearn.observations (
-    tenant_id       int         NOT NULL DEFAULT 0 REFERENCES reyearn.tenants,
+    tenant_id       int         NOT NULL DEFAULT 0,
     observation_id  bigint      GENERATED ALWAYS AS IDENTITY,
     body            text        NOT NULL,
     content_hash    bytea       NOT NULL GENERATED ALWAYS AS (reyearn.content_hash(body)) STORED,
@@ -88,8 +90,6 @@ COMMENT ON COLUMN reyearn.observations.metadata IS 'what the application wants t
 COMMENT ON COLUMN reyearn.observations.time_created IS 'when the text was first observed';
 COMMENT ON COLUMN reyearn.observations.time_updated IS 'when its metadata last changed';
 
--- No foreign key to tenants here and in the history: text and class lead there, and every annotator of a tenant would
--- lock the same row of it.
 CREATE TABLE reyearn.annotations (
     tenant_id             int         NOT NULL DEFAULT 0,
     annotation_id         bigint      GENERATED ALWAYS AS IDENTITY,
@@ -235,7 +235,7 @@ COMMENT ON COLUMN reyearn.model_versions.feature_count IS 'number of features in
 COMMENT ON COLUMN reyearn.model_versions.image_bytes IS 'size of its serving image';
 COMMENT ON COLUMN reyearn.model_versions.image_checksum IS 'XXH3 checksum of its serving image';
 COMMENT ON COLUMN reyearn.model_versions.judge_holdout IS 'share of texts its judge image has not seen; NULL when it has none';
-COMMENT ON COLUMN reyearn.model_versions.data_digest IS 'digest of the examples, parameters and library it was trained with';
+COMMENT ON COLUMN reyearn.model_versions.data_digest IS 'digest of the examples it was trained with; NULL for an imported version';
 COMMENT ON COLUMN reyearn.model_versions.library_version IS 'version of the library that trained it';
 COMMENT ON COLUMN reyearn.model_versions.icu_version IS 'version of ICU that it was trained with';
 COMMENT ON COLUMN reyearn.model_versions.replaced_version IS 'version that was live before this one: where reyearn_rollback goes';
@@ -246,7 +246,7 @@ COMMENT ON COLUMN reyearn.model_versions.time_pruned IS 'when its images were de
 CREATE TABLE reyearn.model_images (
     tenant_id   int     NOT NULL DEFAULT 0,
     version_id  bigint  NOT NULL,
-    kind        text    COLLATE "C" NOT NULL CHECK (kind IN ('serving', 'judge', 'examples')),
+    kind        text    COLLATE "C" NOT NULL CHECK (kind IN ('serving', 'judge')),
     chunk_no    int     NOT NULL CHECK (chunk_no >= 0),
     data        bytea   NOT NULL,
     PRIMARY KEY (tenant_id, version_id, kind, chunk_no),
@@ -256,7 +256,7 @@ ALTER TABLE reyearn.model_images ALTER COLUMN data SET STORAGE EXTERNAL;
 COMMENT ON TABLE  reyearn.model_images IS 'bytes of the versions in chunks of 1 MB';
 COMMENT ON COLUMN reyearn.model_images.tenant_id IS 'tenant that owns the model';
 COMMENT ON COLUMN reyearn.model_images.version_id IS 'version the bytes belong to';
-COMMENT ON COLUMN reyearn.model_images.kind IS 'serving: answers predictions; judge: the same trained without the held-out rows; examples: what it learned from';
+COMMENT ON COLUMN reyearn.model_images.kind IS 'serving: answers predictions; judge: the same trained without the held-out texts, for comparisons';
 COMMENT ON COLUMN reyearn.model_images.chunk_no IS 'place of the chunk, from 0';
 COMMENT ON COLUMN reyearn.model_images.data IS 'the bytes';
 
@@ -332,7 +332,7 @@ COMMENT ON COLUMN reyearn.runs.live_metrics IS 'the same of the live version';
 COMMENT ON COLUMN reyearn.runs.examples IS 'number of annotated texts seen';
 COMMENT ON COLUMN reyearn.runs.seconds IS 'how long it took';
 COMMENT ON COLUMN reyearn.runs.reason IS 'why the outcome';
-COMMENT ON COLUMN reyearn.runs.data_digest IS 'digest of the examples, parameters and library';
+COMMENT ON COLUMN reyearn.runs.data_digest IS 'digest of the examples';
 COMMENT ON COLUMN reyearn.runs.started_by IS 'role that asked for it';
 COMMENT ON COLUMN reyearn.runs.time_created IS 'when it was made';
 
@@ -391,3 +391,13 @@ CREATE TYPE reyearn.training_result AS (
 );
 COMMENT ON TYPE reyearn.training_result IS
     'what reyearn_train did; outcome is promoted, kept, unchanged or queued, and reason says why';
+COMMENT ON COLUMN reyearn.training_result.run_id IS 'number of the run; NULL when nothing was trained';
+COMMENT ON COLUMN reyearn.training_result.model IS 'name of the model';
+COMMENT ON COLUMN reyearn.training_result.version IS 'version that was made';
+COMMENT ON COLUMN reyearn.training_result.outcome IS 'promoted, kept, unchanged or queued';
+COMMENT ON COLUMN reyearn.training_result.metric IS 'metric of the scores';
+COMMENT ON COLUMN reyearn.training_result.score IS 'score of the new version';
+COMMENT ON COLUMN reyearn.training_result.live_score IS 'score of the live version on the same texts';
+COMMENT ON COLUMN reyearn.training_result.examples IS 'number of texts it learned from';
+COMMENT ON COLUMN reyearn.training_result.seconds IS 'how long it took';
+COMMENT ON COLUMN reyearn.training_result.reason IS 'why the outcome';

@@ -65,7 +65,7 @@ DECLARE
     class bigint;
 BEGIN
     IF label IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "label" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"label" must not be NULL';
     END IF;
     SELECT c.class_id INTO class
       FROM reyearn.classes AS c
@@ -89,7 +89,7 @@ DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
 BEGIN
     IF label IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "label" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"label" must not be NULL';
     END IF;
     label := reyearn.parse_label(label::text);
     PERFORM FROM reyearn.tenants AS t WHERE t.tenant_id = tenant FOR SHARE;
@@ -214,7 +214,7 @@ DECLARE
     moved record;
 BEGIN
     IF label IS NULL OR new_label IS NULL OR dry_run IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = format('argument "%s" must not be null',
+        RAISE null_value_not_allowed USING MESSAGE = format('"%s" must not be NULL',
             CASE WHEN label IS NULL THEN 'label' WHEN new_label IS NULL THEN 'new_label' ELSE 'dry_run' END);
     END IF;
     new_label := reyearn.parse_label(new_label::text);
@@ -300,7 +300,7 @@ DECLARE
     models text;
 BEGIN
     IF label IS NULL OR dry_run IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = format('argument "%s" must not be null',
+        RAISE null_value_not_allowed USING MESSAGE = format('"%s" must not be NULL',
             CASE WHEN label IS NULL THEN 'label' ELSE 'dry_run' END);
     END IF;
     IF NOT dry_run THEN

@@ -241,7 +241,7 @@ DECLARE
     id bigint;
 BEGIN
     IF body IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "body" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"body" must not be NULL';
     END IF;
     metadata := coalesce(metadata, '{}');
     IF jsonb_typeof(metadata) <> 'object' THEN
@@ -321,7 +321,7 @@ CREATE FUNCTION reyearn.check_status(status text) RETURNS void
 AS $$
 BEGIN
     IF status IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "status" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"status" must not be NULL';
     ELSIF status NOT IN ('unknown', 'predicted', 'confirmed', 'rejected') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('invalid status "%s"', status),
@@ -361,7 +361,7 @@ DECLARE
     length int;
 BEGIN
     IF observation_id IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "observation_id" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"observation_id" must not be NULL';
     END IF;
     PERFORM reyearn.check_status(status);
     class := reyearn.lock_class(label);
@@ -428,7 +428,7 @@ DECLARE
     changed int;
 BEGIN
     IF annotation_ids IS NULL OR array_position(annotation_ids, NULL) IS NOT NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'annotation ids must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = 'annotation ids must not be NULL';
     END IF;
     PERFORM FROM reyearn.observations AS o
       WHERE o.tenant_id = tenant
@@ -496,7 +496,7 @@ DECLARE
     wrong reyearn.annotations;
 BEGIN
     IF annotation_id IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "annotation_id" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"annotation_id" must not be NULL';
     END IF;
     SELECT a.* INTO wrong
       FROM reyearn.annotations AS a
@@ -533,7 +533,7 @@ DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
 BEGIN
     IF observation_id IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'argument "observation_id" must not be null';
+        RAISE null_value_not_allowed USING MESSAGE = '"observation_id" must not be NULL';
     END IF;
     PERFORM FROM reyearn.observations AS o
       WHERE o.tenant_id = tenant AND o.observation_id = observation_id

@@ -19,6 +19,8 @@ struct Parameters {
   TextOptions text;
   std::int64_t min_df = 1;
   double alpha = 1.0;
+
+  bool operator==(const Parameters&) const = default;
 };
 
 // A value as it comes from JSON.

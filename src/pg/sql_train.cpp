@@ -4,6 +4,7 @@
 
 #include "core/classify/training.hpp"
 #include "core/error.hpp"
+#include "core/model/view.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/parameters.hpp"
@@ -24,8 +25,8 @@ bool should_stop() {
   return QueryCancelPending || ProcDiePending;
 }
 
-// The directory PostgreSQL keeps its own temporary files in.
-std::string temporary_directory() {
+// Where PostgreSQL keeps its own temporary files, and what it allows a backend.
+SpillSpace spill_space() {
   char path[MAXPGPATH];
   pg_call([&] {
     PrepareTempTablespaces();
@@ -33,7 +34,10 @@ std::string temporary_directory() {
     TempTablespacePath(path, OidIsValid(chosen) ? chosen : MyDatabaseTableSpace);
     (void)MakePGDirectory(path);
   });
-  return path;
+  SpillSpace space;
+  space.directory = path;
+  if (temp_file_limit >= 0) space.limit = static_cast<std::uint64_t>(temp_file_limit) * 1024;
+  return space;
 }
 
 TrainingRequest make_request(Spi& spi, const ModelDefinition& model, const Parameters& parameters) {
@@ -43,7 +47,7 @@ TrainingRequest make_request(Spi& spi, const ModelDefinition& model, const Param
   request.promotion = model.promotion;
   request.execution = {settings().training_threads, should_stop};
   request.memory_limit = static_cast<std::size_t>(maintenance_work_mem) * 1024;
-  request.spill_directory = temporary_directory();
+  request.spill_space = spill_space();
   read_examples(spi, model, request);
   return request;
 }
@@ -53,9 +57,11 @@ TrainingResult train_and_store(Spi& spi, const ModelDefinition& model, const Par
   const auto start = std::chrono::steady_clock::now();
   TrainingRequest request = make_request(spi, model, parameters);
   const std::vector<std::int64_t> news = read_news(spi, model);
-  std::optional<TrainingResult> result = find_unchanged_run(spi, model, request);
+  request.live = read_live_version(spi, model);
+  const bool is_live_damaged = request.live && !ModelView::is_valid(request.live->serving);
+  std::optional<TrainingResult> result;
+  if (!is_live_damaged) result = find_unchanged_run(spi, model, request);
   if (!result) {
-    request.live = read_live_version(spi, model);
     TextReader texts(model, request);
     const TrainingOutcome outcome =
         train(request, [&](const EmitText& emit) { texts.read(emit, request.execution.should_stop); });

@@ -67,19 +67,10 @@ Confirmation confirmation(const SpiRow& row, const std::unordered_map<std::int64
   return one;
 }
 
-std::vector<LearnedExample> read_learned(Spi& spi, const VersionRow& version) {
-  const std::vector<std::byte> bytes = load_image(version, "examples", GetActiveSnapshot());
-  std::vector<LearnedExample> learned(bytes.size() / sizeof(LearnedExample));
-  std::memcpy(learned.data(), bytes.data(), learned.size() * sizeof(LearnedExample));
-  // Classes merged since then count as what they were merged into.
-  spi.query("SELECT class_id, into_class_id FROM reyearn.merged_classes WHERE tenant_id = $1",
-            {spi_int4(version.tenant_id)});
-  std::unordered_map<std::int64_t, std::int64_t> merged;
-  for (std::uint64_t i = 0; i < spi.row_count(); ++i) merged[spi.row(i).int8(1)] = spi.row(i).int8(2);
-  for (LearnedExample& one : learned) {
-    if (const auto found = merged.find(one.class_id); found != merged.end()) one.class_id = found->second;
-  }
-  return learned;
+DataDigest digest_of(std::span<const std::byte> bytes) {
+  DataDigest digest{};
+  std::memcpy(digest.data(), bytes.data(), std::min(bytes.size(), digest.size()));
+  return digest;
 }
 
 }  // namespace
@@ -127,7 +118,7 @@ std::optional<LiveVersion> read_live_version(Spi& spi, const ModelDefinition& mo
   const std::optional<VersionRow> version = pg_call([&] { return find_live_version(model.id, snapshot); });
   if (!version) return std::nullopt;
   spi.query(
-      "SELECT algorithm, params, judge_holdout FROM reyearn.model_versions WHERE tenant_id = $1 AND version_id = $2",
+      "SELECT algorithm, params, judge_holdout, data_digest FROM reyearn.model_versions WHERE tenant_id = $1 AND version_id = $2",
       {spi_int4(version->tenant_id), spi_int8(version->version_id)});
   const SpiRow row = spi.row(0);
   LiveVersion live;
@@ -135,9 +126,9 @@ std::optional<LiveVersion> read_live_version(Spi& spi, const ModelDefinition& mo
   live.algorithm = row.text(1);
   set_parameters(live.parameters, row.datum(2), false);
   live.judge_holdout = row.float8(3);
+  if (!row.is_null(4)) live.data_digest = digest_of(row.bytes(4));
   live.serving = load_image(*version, "serving", snapshot);
   live.judge = load_image(*version, "judge", snapshot);
-  live.examples = read_learned(spi, *version);
   return live;
 }
 

@@ -137,7 +137,7 @@ void insert_run_labels(Spi& spi, const ModelDefinition& model, const TrainingReq
   }
 }
 
-std::vector<std::byte> to_bytes(const std::array<std::uint8_t, 16>& digest) {
+std::vector<std::byte> to_bytes(const DataDigest& digest) {
   const auto bytes = std::as_bytes(std::span(digest));
   return {bytes.begin(), bytes.end()};
 }
@@ -147,13 +147,16 @@ std::vector<std::byte> to_bytes(const std::array<std::uint8_t, 16>& digest) {
 std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition& model,
                                                  const TrainingRequest& request) {
   spi.query(
-      "SELECT r.run_id, v.version, r.score, r.live_score, r.examples, r.reason, r.data_digest "
-      "FROM reyearn.runs r JOIN reyearn.model_versions v USING (tenant_id, version_id) "
-      "WHERE r.tenant_id = $1 AND r.model_id = $2 ORDER BY r.run_id DESC LIMIT 1",
-      {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id)});
+      "SELECT run_id, version, score, live_score, examples, reason FROM "
+      "  (SELECT r.*, v.version, v.library_version, v.icu_version "
+      "   FROM reyearn.runs r JOIN reyearn.model_versions v USING (tenant_id, version_id) "
+      "   WHERE r.tenant_id = $1 AND r.model_id = $2 ORDER BY r.run_id DESC LIMIT 1) AS last "
+      "WHERE data_digest = $3 AND algorithm = $4 AND params = $5 AND library_version = $6 AND icu_version = $7",
+      {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_bytes(to_bytes(data_digest(request))),
+       spi_text(request.algorithm), spi_json(parameters_to_json(request.parameters)), spi_text(kLibraryVersion),
+       spi_text(icu_version())});
   if (spi.row_count() == 0) return std::nullopt;
   const SpiRow row = spi.row(0);
-  if (!std::ranges::equal(row.bytes(7), to_bytes(data_digest(request)))) return std::nullopt;
   TrainingResult result;
   result.run_id = row.int8(1);
   result.model = model.name;
@@ -180,8 +183,6 @@ TrainingResult store_training(Spi& spi, const ModelDefinition& model, const Trai
   const NewVersion version = insert_version(spi, model, ModelView::open(outcome.serving), origin);
   insert_image(spi, model, version, "serving", outcome.serving);
   insert_image(spi, model, version, "judge", outcome.judge);
-  const std::vector<LearnedExample> learned = learned_examples(request);
-  insert_image(spi, model, version, "examples", std::as_bytes(std::span(learned)));
   const std::int64_t run_id = insert_run(spi, model, request, outcome, version, origin, seconds);
   insert_run_labels(spi, model, request, outcome.metrics, run_id);
   if (outcome.verdict.promote) make_live(spi, model, version.version);

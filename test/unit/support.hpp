@@ -121,7 +121,7 @@ inline std::string random_text(Random& random, std::size_t words, std::size_t vo
 
 // Counts texts as `shards` threads would, which take them in the order given.
 struct CountingOptions {
-  TextOptions text;
+  TextOptions text{};
   int shards = 1;
   std::size_t memory_limit = std::size_t{64} << 20;
   std::string directory = "/nonexistent";
@@ -129,7 +129,8 @@ struct CountingOptions {
 };
 
 inline std::unique_ptr<TermCounts> count_texts(std::span<const std::string> texts, const CountingOptions& options = {}) {
-  auto counts = std::make_unique<TermCounts>(texts.size(), options.shards, options.memory_limit, options.directory);
+  auto counts = std::make_unique<TermCounts>(texts.size(), options.shards, options.memory_limit,
+                                             SpillSpace{.directory = options.directory});
   std::vector<std::uint32_t> order(texts.size());
   for (std::uint32_t row = 0; row < order.size(); ++row) order[row] = row;
   Random random(options.arrival_seed);

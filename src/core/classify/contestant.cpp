@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 #include <unordered_map>
 #include <utility>
 
@@ -37,31 +39,30 @@ Prediction make_prediction(std::span<const double> scores, std::span<const std::
 
 }  // namespace
 
-TrainedContestant::TrainedContestant(const Contest& contest, const Algorithm& algorithm, const Parameters& parameters,
-                                     std::vector<std::uint32_t> labels)
-    : contest_(contest), algorithm_(algorithm), parameters_(parameters), labels_(std::move(labels)) {}
-
 std::vector<std::byte> TrainedContestant::train(std::span<const std::uint32_t> rows) const {
-  return algorithm_.train(TrainingSet{*counts_, rows, labels_, contest_.classes}, parameters_, contest_.execution);
+  return algorithm_.train(TrainingSet{*counts_, rows, contest_.labels, contest_.classes}, parameters_, contest_.execution);
 }
 
-std::vector<std::uint32_t> TrainedContestant::rows_without(std::optional<std::uint32_t> fold) const {
+std::vector<std::uint32_t> TrainedContestant::rows_without_test() const {
+  std::vector<std::uint32_t> all(contest_.labels.size());
+  std::iota(all.begin(), all.end(), 0u);
   std::vector<std::uint32_t> rows;
-  std::size_t next_test = 0;
-  for (std::uint32_t row = 0; row < labels_.size(); ++row) {
-    bool is_test = next_test < contest_.test_rows.size() && contest_.test_rows[next_test] == row;
-    next_test += is_test;
-    if (fold) is_test = contest_.folds[row] == *fold;
-    if (!is_test && labels_[row] != kNoLabel) rows.push_back(row);
+  std::set_difference(all.begin(), all.end(), contest_.test_rows.begin(), contest_.test_rows.end(),
+                      std::back_inserter(rows));
+  return rows;
+}
+
+std::vector<std::uint32_t> TrainedContestant::rows_without_fold(std::uint32_t fold) const {
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t row = 0; row < contest_.folds.size(); ++row) {
+    if (contest_.folds[row] != fold) rows.push_back(row);
   }
   return rows;
 }
 
 std::vector<std::byte> TrainedContestant::train_on_all() const {
-  std::vector<std::uint32_t> rows;
-  for (std::uint32_t row = 0; row < labels_.size(); ++row) {
-    if (labels_[row] != kNoLabel) rows.push_back(row);
-  }
+  std::vector<std::uint32_t> rows(contest_.labels.size());
+  std::iota(rows.begin(), rows.end(), 0u);
   return train(rows);
 }
 
@@ -70,7 +71,7 @@ std::vector<Prediction> TrainedContestant::predictions() {
   if (contest_.folds.empty()) {
     std::vector<std::uint32_t> places(contest_.test_rows.size());
     for (std::uint32_t place = 0; place < places.size(); ++place) places[place] = place;
-    judge_ = train(rows_without(std::nullopt));
+    judge_ = train(rows_without_test());
     predict(judge_, places, predictions);
     return predictions;
   }
@@ -79,7 +80,7 @@ std::vector<Prediction> TrainedContestant::predictions() {
     for (std::uint32_t place = 0; place < contest_.test_rows.size(); ++place) {
       if (contest_.folds[contest_.test_rows[place]] == fold) places.push_back(place);
     }
-    const std::vector<std::uint32_t> rows = rows_without(fold);
+    const std::vector<std::uint32_t> rows = rows_without_fold(fold);
     if (!rows.empty()) predict(train(rows), places, predictions);
   }
   return predictions;

@@ -18,7 +18,7 @@ namespace reyearn {
 // What both work on. Rows are numbered as in the training request.
 struct Contest {
   std::span<const ModelClass> classes;
-  std::span<const std::uint32_t> labels;     // truth, of each row
+  std::span<const std::uint32_t> labels;     // of each row
   std::span<const std::uint32_t> test_rows;  // ascending
   std::span<const std::uint32_t> folds;      // fold of each row; empty: the test rows are held out
   std::uint32_t fold_count;
@@ -43,9 +43,8 @@ class Contestant {
 // A way to train: predicts held-out texts after training on the others, or each fold after training on the others.
 class TrainedContestant : public Contestant {
  public:
-  // `labels` are what it learns, of each row; rows with kNoLabel are unknown to it.
-  TrainedContestant(const Contest& contest, const Algorithm& algorithm, const Parameters& parameters,
-                    std::vector<std::uint32_t> labels);
+  TrainedContestant(const Contest& contest, const Algorithm& algorithm, const Parameters& parameters)
+      : contest_(contest), algorithm_(algorithm), parameters_(parameters) {}
 
   std::optional<TextOptions> text_options() const override { return parameters_.text; }
   void use_counts(const TermCounts& counts) override { counts_ = &counts; }
@@ -56,8 +55,8 @@ class TrainedContestant : public Contestant {
   std::vector<std::byte> train_on_all() const;
 
  private:
-  // Rows it learns from; leaves out the test rows (with folds: those of one fold).
-  std::vector<std::uint32_t> rows_without(std::optional<std::uint32_t> fold) const;
+  std::vector<std::uint32_t> rows_without_test() const;
+  std::vector<std::uint32_t> rows_without_fold(std::uint32_t fold) const;
   std::vector<std::byte> train(std::span<const std::uint32_t> rows) const;
   void predict(const std::vector<std::byte>& image, std::span<const std::uint32_t> places,
                std::vector<Prediction>& predictions) const;
@@ -65,7 +64,6 @@ class TrainedContestant : public Contestant {
   Contest contest_;
   const Algorithm& algorithm_;
   Parameters parameters_;
-  std::vector<std::uint32_t> labels_;
   const TermCounts* counts_ = nullptr;
   std::vector<std::byte> judge_;
 };

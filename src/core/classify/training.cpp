@@ -4,12 +4,10 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
-#include <unordered_map>
 
 #include "core/classify/contestant.hpp"
 #include "core/error.hpp"
 #include "core/text/document_queue.hpp"
-#include "core/version.hpp"
 
 namespace reyearn {
 
@@ -50,16 +48,14 @@ class Training {
   void prepare_contestants();
   void read_texts(const TextSource& source);
   void compare(TrainingOutcome& outcome);
-  std::vector<std::uint32_t> labels_live_learned() const;
-  bool has_other_examples() const;
 
   const TrainingRequest& request_;
   std::vector<std::uint32_t> labels_;     // of each row
   std::vector<std::uint32_t> test_rows_;  // that both are scored on
   ComparedBy compared_by_ = ComparedBy::kHoldout;
   std::vector<std::uint32_t> folds_;      // cross-validation: fold of each row
-  std::unique_ptr<TrainedContestant> new_;
-  std::unique_ptr<Contestant> live_;
+  std::shared_ptr<TrainedContestant> new_;
+  std::shared_ptr<Contestant> live_;  // the same one when both are trained the same way
   std::vector<std::unique_ptr<TermCounts>> counts_;
 };
 
@@ -88,40 +84,23 @@ void Training::choose_comparison() {
   folds_ = assign_folds(hashes, labels_, kFolds, static_cast<std::uint64_t>(request_.parameters.seed));
 }
 
-// What the live version learned, as a label for each of today's rows; kNoLabel where it had not seen the text.
-std::vector<std::uint32_t> Training::labels_live_learned() const {
-  std::unordered_map<std::int64_t, std::uint32_t> label_of_class;
-  for (std::uint32_t c = 0; c < request_.classes.size(); ++c) label_of_class[request_.classes[c].id] = c;
-  std::unordered_map<std::int64_t, std::int64_t> class_of_observation;
-  for (const LearnedExample& learned : request_.live->examples) {
-    class_of_observation[learned.observation_id] = learned.class_id;
-  }
-  std::vector<std::uint32_t> labels(labels_.size(), kNoLabel);
-  for (std::uint32_t row = 0; row < labels.size(); ++row) {
-    const auto learned = class_of_observation.find(request_.examples[row].observation_id);
-    if (learned == class_of_observation.end()) continue;
-    const auto label = label_of_class.find(learned->second);
-    if (label != label_of_class.end()) labels[row] = label->second;
-  }
-  return labels;
-}
-
-bool Training::has_other_examples() const {
-  return request_.live->examples != learned_examples(request_);
-}
-
 void Training::prepare_contestants() {
   const Contest contest{request_.classes, labels_, test_rows_, folds_, kFolds, request_.execution};
-  new_ = std::make_unique<TrainedContestant>(contest, find_algorithm(request_.algorithm), request_.parameters, labels_);
-  if (!request_.live) return;
+  new_ = std::make_shared<TrainedContestant>(contest, find_algorithm(request_.algorithm), request_.parameters);
+  // A damaged version must not keep the model from being trained again: it loses to any other.
+  if (!request_.live || !ModelView::is_valid(request_.live->serving)) return;
   const LiveVersion& live = *request_.live;
-  const bool has_judge = compared_by_ == ComparedBy::kHoldout && !live.judge.empty() &&
-                         live.judge_holdout >= request_.parameters.holdout;
-  if (has_judge || live.examples.empty()) {
-    live_ = std::make_unique<ImageContestant>(contest, has_judge ? live.judge : live.serving);
+  const bool has_judge = compared_by_ == ComparedBy::kHoldout && live.judge_holdout >= request_.parameters.holdout &&
+                         ModelView::is_valid(live.judge);
+  if (has_judge) {
+    live_ = std::make_shared<ImageContestant>(contest, live.judge);
+  } else if (!live.data_digest) {
+    // Imported: it may have learned from some of these texts, but there is nothing else to go by.
+    live_ = std::make_shared<ImageContestant>(contest, live.serving);
+  } else if (live.algorithm == request_.algorithm && live.parameters == request_.parameters) {
+    live_ = new_;
   } else {
-    live_ = std::make_unique<TrainedContestant>(contest, find_algorithm(live.algorithm), live.parameters,
-                                                labels_live_learned());
+    live_ = std::make_shared<TrainedContestant>(contest, find_algorithm(live.algorithm), live.parameters);
   }
 }
 
@@ -133,9 +112,10 @@ void Training::read_texts(const TextSource& source) {
   std::vector<Contestant*> contestants{new_.get()};
   if (live_) contestants.push_back(live_.get());
   const std::vector<TextOptions> options = distinct_options(contestants);
+  const auto spilled = std::make_shared<std::atomic<std::uint64_t>>(0);
   for (const TextOptions& one : options) {
     counts_.push_back(std::make_unique<TermCounts>(labels_.size(), threads, request_.memory_limit / options.size(),
-                                                   request_.spill_directory));
+                                                   request_.spill_space, spilled));
     for (int worker = 0; worker < threads; ++worker) extractors.emplace_back(one);
   }
   DocumentQueue queue(
@@ -175,8 +155,9 @@ void Training::compare(TrainingOutcome& outcome) {
   comparison.metric = kMetric;
   comparison.score = outcome.score;
   comparison.texts = test_rows_.size();
+  if (request_.live) comparison.live_version = request_.live->version;
   if (live_) {
-    const std::vector<Prediction> live_predictions = live_->predictions();
+    const std::vector<Prediction> live_predictions = live_ == new_ ? predictions : live_->predictions();
     outcome.live_metrics = measure(truth, live_predictions, label_count);
     outcome.live_score = outcome.live_metrics->accuracy;
     std::uint64_t only_new = 0;
@@ -188,9 +169,8 @@ void Training::compare(TrainingOutcome& outcome) {
       only_live += is_live_right && !is_new_right;
     }
     outcome.p_value = mcnemar_p(only_new, only_live);
-    comparison.live_version = request_.live->version;
     comparison.live_score = outcome.live_score;
-    comparison.has_other_data = has_other_examples();
+    comparison.has_other_data = request_.live->data_digest != data_digest(request_);
   }
   outcome.verdict = judge(request_.promotion, comparison);
 }
@@ -210,22 +190,9 @@ TrainingOutcome Training::run(const TextSource& source) {
 
 }  // namespace
 
-std::vector<LearnedExample> learned_examples(const TrainingRequest& request) {
-  std::vector<LearnedExample> learned;
-  learned.reserve(request.examples.size());
-  for (const Example& example : request.examples) {
-    learned.push_back({example.observation_id, request.classes[example.label].id});
-  }
-  std::sort(learned.begin(), learned.end());
-  return learned;
-}
-
-std::array<std::uint8_t, 16> data_digest(const TrainingRequest& request) {
+DataDigest data_digest(const TrainingRequest& request) {
   XXH3_state_t state;
   XXH3_128bits_reset(&state);
-  const std::string settings = std::string(kLibraryVersion) + "\n" + icu_version() + "\n" + request.algorithm + "\n" +
-                               parameters_to_json(request.parameters) + "\n";
-  XXH3_128bits_update(&state, settings.data(), settings.size());
   for (const Example& example : request.examples) {
     const std::int64_t class_id = request.classes[example.label].id;
     XXH3_128bits_update(&state, example.content_hash.data(), example.content_hash.size());
@@ -233,7 +200,7 @@ std::array<std::uint8_t, 16> data_digest(const TrainingRequest& request) {
   }
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-  std::array<std::uint8_t, 16> digest;
+  DataDigest digest;
   std::memcpy(digest.data(), canonical.digest, digest.size());
   return digest;
 }

@@ -4,13 +4,12 @@
 // How the two are compared:
 //   holdout            both are scored on the held-out texts, which neither has learned from. The new version's judge
 //                      is trained without them; the live version's judge is the image kept from its own training.
-//   cross_validation   for small data: both ways to train are scored by the same folds, the new one on today's
-//                      examples, the live one on those examples, with those labels, that it had learned.
+//   cross_validation   for small data: not the two versions but their ways to train (algorithm and parameters) are
+//                      scored by the same folds of today's examples.
 // Predictions come from the refit on all texts, the score from the judge.
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,22 +32,16 @@ struct Example {
   std::uint32_t label;  // index into the classes
 };
 
-// What a version learned: kept with it, so that a later comparison can train its like without some texts.
-struct LearnedExample {
-  std::int64_t observation_id;
-  std::int64_t class_id;
-
-  auto operator<=>(const LearnedExample&) const = default;
-};
+using DataDigest = std::array<std::uint8_t, 16>;
 
 struct LiveVersion {
   int version = 0;
   std::string algorithm;
   Parameters parameters;
   std::vector<std::byte> serving;
-  std::vector<std::byte> judge;          // empty: it has none
-  double judge_holdout = 0;              // share of texts that the judge has not seen
-  std::vector<LearnedExample> examples;  // ascending; empty: not known (an imported version)
+  std::vector<std::byte> judge;           // empty: it has none
+  double judge_holdout = 0;               // share of texts that the judge has not seen
+  std::optional<DataDigest> data_digest;  // unset: imported, nobody knows how it was trained
 };
 
 struct TrainingRequest {
@@ -59,8 +52,8 @@ struct TrainingRequest {
   std::vector<Example> examples;     // in the order of their content hashes
   std::optional<LiveVersion> live;
   Execution execution;
-  std::size_t memory_limit = std::size_t{64} << 20;  // of document-term counts
-  std::string spill_directory = "/tmp";
+  std::size_t memory_limit = std::size_t{64} << 20;  // of document-term counts, in bytes
+  SpillSpace spill_space;                            // for what goes beyond
 };
 
 // Reads the texts: calls `emit(row, text)` once for each example, in any order; row is the index of the example.
@@ -85,11 +78,8 @@ struct TrainingOutcome {
 
 inline constexpr const char* kMetric = "accuracy";
 
-// What the version that comes of it will have learned; ascending.
-std::vector<LearnedExample> learned_examples(const TrainingRequest& request);
-
-// What the result depends on: examples, algorithm, parameters, library. Equal digests make equal images.
-std::array<std::uint8_t, 16> data_digest(const TrainingRequest& request);
+// Of the examples: which texts and which classes. Equal examples, algorithm, parameters and library make equal images.
+DataDigest data_digest(const TrainingRequest& request);
 
 // Throws Error: kNotEnoughData when there are no two classes or no words, and what its parts throw.
 TrainingOutcome train(const TrainingRequest& request, const TextSource& source);

@@ -29,9 +29,10 @@ Promotion parse_promotion(std::string_view name) {
 
 Verdict judge(Promotion promotion, const Comparison& c) {
   if (promotion == Promotion::kNever) {
-    return {false, (c.live_version ? describe(c) + "; " : std::string()) + "promotion is \"never\""};
+    return {false, (c.live_score ? describe(c) + "; " : std::string()) + "promotion is \"never\""};
   }
   if (!c.live_version) return {true, "first version"};
+  if (!c.live_score) return {true, "the image of version " + std::to_string(*c.live_version) + " is damaged"};
   const std::string facts = describe(c);
   if (promotion == Promotion::kAlways) return {true, facts + "; promotion is \"always\""};
   if (c.score > *c.live_score) return {true, facts + ": better"};

@@ -17,7 +17,7 @@ struct Comparison {
   std::string_view metric;  // higher is better
   double score = 0;
   std::optional<int> live_version;   // unset: there is none
-  std::optional<double> live_score;  // on the same texts
+  std::optional<double> live_score;  // on the same texts; unset: its image cannot be read
   std::uint64_t texts = 0;           // that both were scored on
   bool has_other_data = false;       // the live version learned from other examples
 };

@@ -46,7 +46,8 @@ Metrics measure(std::span<const std::uint32_t> truth, std::span<const Prediction
   for (std::size_t i = 0; i < truth.size(); ++i) {
     ++metrics.confusion[{truth[i], predictions[i].label}];
     right += predictions[i].label == truth[i];
-    metrics.log_loss -= std::log(std::max(predictions[i].probability_of_truth, 1e-15));
+    // In this order max() also turns what is not a number, as a damaged model may give, into the smallest.
+    metrics.log_loss -= std::log(std::max(1e-15, predictions[i].probability_of_truth));
   }
   metrics.log_loss /= static_cast<double>(truth.size());
   metrics.accuracy = ratio(right, truth.size());

@@ -86,6 +86,15 @@ ModelView ModelView::open(std::span<const std::byte> bytes) {
   return view;
 }
 
+bool ModelView::is_valid(std::span<const std::byte> bytes) {
+  try {
+    open(bytes);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string_view ModelView::algorithm() const { return padded_string(header_->algorithm, sizeof header_->algorithm); }
 
 std::string_view ModelView::icu_version() const {
@@ -102,25 +111,34 @@ void ModelView::check_labels() const {
 
 void ModelView::check_slots() const {
   std::uint64_t used = 0;
+  std::uint64_t words_left = weights_.size();
   for (const VocabularySlot& slot : slots_) {
     if (slot.idf == 0) continue;
     ++used;
     require(std::isfinite(slot.idf), "The weight of a feature is not a number.");
-    check_row(slot);
+    // Rows that share words would let a small image take hours to check and to score.
+    const std::uint64_t words = row_words(slot);
+    require(words <= words_left, "Rows of weights overlap.");
+    words_left -= words;
+    if (is_sparse()) check_row(slot);
   }
   // A free slot ends every search.
   require(used == feature_count() && used < slots_.size(), "Its vocabulary is malformed.");
 }
 
-void ModelView::check_row(const VocabularySlot& slot) const {
+std::uint64_t ModelView::row_words(const VocabularySlot& slot) const {
   if (!is_sparse()) {
     require((std::uint64_t{slot.row} + 1) * class_count() <= weights_.size(), "A row of weights lies outside of it.");
-    return;
+    return class_count();
   }
   require(slot.row < weights_.size(), "A row of weights lies outside of it.");
   const std::uint64_t count = weights_[slot.row];
   constexpr std::uint64_t kWordsPerWeight = sizeof(SparseWeight) / sizeof(std::uint32_t);
   require(count * kWordsPerWeight <= weights_.size() - slot.row - 1, "A row of weights lies outside of it.");
+  return 1 + count * kWordsPerWeight;
+}
+
+void ModelView::check_row(const VocabularySlot& slot) const {
   for (const SparseWeight& weight : sparse_row(slot)) {
     require(weight.class_index < class_count(), "A weight names a class that does not exist.");
   }

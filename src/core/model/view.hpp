@@ -17,6 +17,7 @@ class ModelView {
  public:
   // Throws Error: kCorruptModel unless `bytes` holds a complete model, kNewerModel when a newer library wrote it.
   static ModelView open(std::span<const std::byte> bytes);
+  static bool is_valid(std::span<const std::byte> bytes);
 
   std::uint32_t class_count() const { return header_->class_count; }
   std::uint64_t feature_count() const { return header_->feature_count; }
@@ -59,7 +60,8 @@ class ModelView {
   std::size_t home(FeatureHash hash) const { return hash >> home_shift_; }
   void check_labels() const;
   void check_slots() const;
-  void check_row(const VocabularySlot& slot) const;
+  std::uint64_t row_words(const VocabularySlot& slot) const;  // length of its row, which lies within the weights
+  void check_row(const VocabularySlot& slot) const;           // of a sparse image
 
   const ImageHeader* header_ = nullptr;
   std::span<const std::int64_t> class_ids_;

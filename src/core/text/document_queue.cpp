@@ -36,7 +36,7 @@ void DocumentQueue::finish() {
 
 void DocumentQueue::push() {
   std::unique_lock lock(mutex_);
-  while (queue_.size() >= capacity_ && !workers_.has_failed()) {
+  while ((queue_.size() >= capacity_ || queue_bytes_ >= kQueueBytes) && !workers_.has_failed()) {
     changed_.wait_for(lock, kPollInterval);
     lock.unlock();
     const bool is_cancelled = should_stop_ && should_stop_();
@@ -47,6 +47,7 @@ void DocumentQueue::push() {
     lock.unlock();
     workers_.wait(should_stop_);  // throws what the worker threw
   }
+  queue_bytes_ += open_.bytes.size();
   queue_.push_back(std::exchange(open_, Batch{}));
   lock.unlock();
   changed_.notify_all();
@@ -60,6 +61,7 @@ bool DocumentQueue::pop(Batch& batch, const StopFlag& stop) {
   if (queue_.empty() || stop.load(std::memory_order_relaxed)) return false;
   batch = std::move(queue_.front());
   queue_.pop_front();
+  queue_bytes_ -= batch.bytes.size();
   lock.unlock();
   changed_.notify_all();
   return true;

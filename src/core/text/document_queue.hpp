@@ -1,7 +1,8 @@
 // DocumentQueue: hands texts from the thread that reads them to threads that work on them.
 //
-// Texts are copied into batches; a full batch goes into a short queue, so memory is bounded by a few batches. The
-// reading thread is never blocked for longer than it takes to ask `should_stop`.
+// Texts are copied into batches; a full batch goes into a queue that is short, in batches and in bytes, so that memory
+// is bounded: beside the queue there is one batch with each thread and one being filled. The reading thread is never
+// blocked for longer than it takes to ask `should_stop`.
 #pragma once
 
 #include <condition_variable>
@@ -44,6 +45,7 @@ class DocumentQueue {
 
   static constexpr std::size_t kBatchRows = 256;
   static constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+  static constexpr std::size_t kQueueBytes = std::size_t{16} << 20;  // a batch may be one text, of any size
 
   const std::size_t capacity_;
   const Work work_;
@@ -51,6 +53,7 @@ class DocumentQueue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> queue_;
+  std::size_t queue_bytes_ = 0;
   bool is_closed_ = false;
   Batch open_;
   Workers workers_;  // last: its threads use all of the above, and are joined first

@@ -12,7 +12,7 @@ void FeatureCounter::clear() {
     slots_.shrink_to_fit();
     mask_ = kFirstSize - 1;
     round_ = 0;
-    features_ = {};
+    features_ = std::vector<FeatureCount>();  // "= {}" would keep the memory
   }
   features_.clear();
   ++round_;

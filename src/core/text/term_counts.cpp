@@ -18,6 +18,13 @@ Error too_many_features() {
                "Use shorter n-grams (parameter \"ngram_range\").");
 }
 
+std::size_t checked(int shard_count) {
+  if (shard_count < 1 || static_cast<std::size_t>(shard_count) > kMaxShards) {
+    throw Error(ErrorCode::kInvalidArgument, "number of threads out of range");
+  }
+  return static_cast<std::size_t>(shard_count);
+}
+
 void put_varint(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
   while (value >= 0x80) {
     bytes.push_back(static_cast<std::uint8_t>(value | 0x80));
@@ -61,13 +68,10 @@ void TermCounts::Dictionary::grow() {
   }
 }
 
-TermCounts::TermCounts(std::size_t row_count, int shard_count, std::size_t memory_limit,
-                       const std::string& spill_directory)
-    : rows_(row_count), tail_limit_(memory_limit / static_cast<std::size_t>(shard_count)) {
-  if (shard_count < 1 || static_cast<std::size_t>(shard_count) > kMaxShards) {
-    throw Error(ErrorCode::kInvalidArgument, "number of threads out of range");
-  }
-  for (int i = 0; i < shard_count; ++i) shards_.emplace_back(spill_directory);
+TermCounts::TermCounts(std::size_t row_count, int shard_count, std::size_t memory_limit, const SpillSpace& space,
+                       const SpillFile::Usage& usage)
+    : rows_(row_count), tail_limit_(memory_limit / checked(shard_count)) {
+  for (int i = 0; i < shard_count; ++i) shards_.emplace_back(space, usage);
 }
 
 void TermCounts::add(int shard_number, std::uint32_t row, std::span<const FeatureCount> features) {
@@ -126,7 +130,7 @@ void TermCounts::join_dictionaries() {
     if (features_.size() >= kMaxFeatures) throw too_many_features();
     features_.push_back(hash);
   }
-  for (Shard& shard : shards_) shard.sorted = {};
+  for (Shard& shard : shards_) shard.sorted = std::vector<NumberedHash>();  // "= {}" would keep the memory
 }
 
 std::uint64_t TermCounts::spilled_bytes() const {

@@ -28,7 +28,8 @@ struct TermCount {
 
 class TermCounts {
  public:
-  TermCounts(std::size_t row_count, int shard_count, std::size_t memory_limit, const std::string& spill_directory);
+  TermCounts(std::size_t row_count, int shard_count, std::size_t memory_limit, const SpillSpace& space,
+             const SpillFile::Usage& usage = std::make_shared<std::atomic<std::uint64_t>>(0));
 
   // Thread `shard` adds a row: each row once at most. A row never added is empty.
   void add(int shard, std::uint32_t row, std::span<const FeatureCount> features);
@@ -77,7 +78,7 @@ class TermCounts {
 
   // Rows of one thread as variable-length integers: count of features, then number and count of each.
   struct Shard {
-    explicit Shard(const std::string& directory) : spilled(directory) {}
+    Shard(const SpillSpace& space, const SpillFile::Usage& usage) : spilled(space, usage) {}
     Dictionary dictionary;
     std::vector<std::uint8_t> tail;  // what is not in `spilled` yet
     SpillFile spilled;

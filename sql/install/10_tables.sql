@@ -391,9 +391,9 @@ CREATE TYPE reyearn.training_result AS (
 );
 COMMENT ON TYPE reyearn.training_result IS
     'what reyearn_train did; outcome is promoted, kept, unchanged or queued, and reason says why';
-COMMENT ON COLUMN reyearn.training_result.run_id IS 'number of the run; NULL when nothing was trained';
+COMMENT ON COLUMN reyearn.training_result.run_id IS 'run that made the version';
 COMMENT ON COLUMN reyearn.training_result.model IS 'name of the model';
-COMMENT ON COLUMN reyearn.training_result.version IS 'version that was made';
+COMMENT ON COLUMN reyearn.training_result.version IS 'version that was made; for unchanged, the one that was made of the same data before';
 COMMENT ON COLUMN reyearn.training_result.outcome IS 'promoted, kept, unchanged or queued';
 COMMENT ON COLUMN reyearn.training_result.metric IS 'metric of the scores';
 COMMENT ON COLUMN reyearn.training_result.score IS 'score of the new version';

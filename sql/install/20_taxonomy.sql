@@ -50,8 +50,8 @@ BEGIN
      LIMIT 1;
     RAISE undefined_object USING
         MESSAGE = format('class "%s" does not exist', label),
-        DETAIL = coalesce(format('The nearest class above it is "%s".', nearest), 'There is no class above it either.'),
-        HINT = format('Create it with reyearn_create_class(%L).', label);
+        DETAIL = coalesce('The nearest class above it is "' || nearest || '".', 'There is no class above it either.'),
+        HINT = format('reyearn.class_overview lists the classes; reyearn_create_class(%L) creates it.', label);
 END
 $$;
 COMMENT ON FUNCTION reyearn.unknown_class(ltree) IS 'raises the error for a label without a class';
@@ -253,6 +253,12 @@ BEGIN
     SELECT 'annotations moved', count(*)
       FROM branch JOIN reyearn.annotations AS a ON a.tenant_id = tenant AND a.class_id = branch.class_id
      WHERE branch.into_class_id IS NOT NULL
+    UNION ALL
+    SELECT 'annotations combined', count(*)
+      FROM branch JOIN reyearn.annotations AS a ON a.tenant_id = tenant AND a.class_id = branch.class_id
+      JOIN reyearn.annotations AS same
+        ON same.tenant_id = tenant AND same.observation_id = a.observation_id AND same.class_id = branch.into_class_id
+       AND same.span IS NOT DISTINCT FROM a.span
     UNION ALL
     SELECT 'models re-rooted', count(*)
       FROM branch JOIN reyearn.models AS m ON m.tenant_id = tenant AND m.label_root_id = branch.class_id

@@ -21,7 +21,7 @@ ready_to_serve() {
 # Copy what the tests read into the stage.
 open_stage() {
   stage=$(mktemp -d /tmp/reyearn-check.XXXXXX) && mkdir "$stage/expected" && mkdir -p "$stage/test/expected" || return
-  cp -R sql test "$stage/" && keep "$stage" expected || return
+  cp -R sql test docs README.md "$stage/" && keep "$stage" expected || return
   export REYEARN_SAMPLES=$stage/test/data
   if [[ ${REYEARN_DATA-} ]] && ! "${tester[@]}" test -r "$REYEARN_DATA/."; then
     cp -RL "$REYEARN_DATA" "$stage/data" || return

@@ -9,6 +9,8 @@ namespace reyearn {
 
 namespace {
 
+using namespace std::string_view_literals;
+
 std::string detail_for(std::string_view label) {
   return test::error_of([&] { check_label(label); }).detail();
 }
@@ -24,7 +26,7 @@ TEST(Label, SaysWhichCharacterIsWrong) {
   EXPECT_EQ(detail_for("e-mail"), "Character 2, \"-\", is not allowed.");
   EXPECT_EQ(detail_for("email.café.x"), "Character 10, \"é\", is not allowed.");
   EXPECT_EQ(detail_for("日本"), "Character 1, \"日\", is not allowed.");
-  EXPECT_EQ(detail_for(std::string_view("a\0b", 3)), std::string("Character 2, \"\0\", is not allowed.", 34));
+  EXPECT_EQ(detail_for("a\0b"sv), "Character 2, \"\0\", is not allowed."sv);
 }
 
 TEST(Label, SaysWhichElementIsEmpty) {

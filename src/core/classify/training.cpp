@@ -155,6 +155,7 @@ void Training::compare(TrainingOutcome& outcome) {
   comparison.metric = kMetric;
   comparison.score = outcome.score;
   comparison.texts = test_rows_.size();
+  comparison.is_cross_validated = compared_by_ == ComparedBy::kCrossValidation;
   if (request_.live) comparison.live_version = request_.live->version;
   if (live_) {
     const std::vector<Prediction> live_predictions = live_ == new_ ? predictions : live_->predictions();

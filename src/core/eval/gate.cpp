@@ -10,9 +10,10 @@ namespace {
 
 std::string describe(const Comparison& c) {
   char text[256];
-  std::snprintf(text, sizeof text, "%.*s %.4f against %.4f of version %d on the same %llu texts",
+  std::snprintf(text, sizeof text, "%.*s %.4f against %.4f of version %d%s on the same %llu texts",
                 static_cast<int>(c.metric.size()), c.metric.data(), c.score, c.live_score.value_or(0),
-                c.live_version.value_or(0), static_cast<unsigned long long>(c.texts));
+                c.live_version.value_or(0), c.is_cross_validated ? "'s parameters, cross-validated" : "",
+                static_cast<unsigned long long>(c.texts));
   return text;
 }
 

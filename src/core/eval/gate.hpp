@@ -19,6 +19,7 @@ struct Comparison {
   std::optional<int> live_version;   // unset: there is none
   std::optional<double> live_score;  // on the same texts; unset: its image cannot be read
   std::uint64_t texts = 0;           // that both were scored on
+  bool is_cross_validated = false;   // what is compared are the ways the two are trained
   bool has_other_data = false;       // the live version learned from other examples
 };
 

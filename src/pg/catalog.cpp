@@ -182,9 +182,9 @@ Oid relation_oid(const char* name) {
   return relation;
 }
 
-void check_may_read() {
-  const AclResult result = pg_class_aclcheck(relation_oid("models"), GetUserId(), ACL_SELECT);
-  if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, "reyearn.models");
+void check_may_read(const char* table) {
+  const AclResult result = pg_class_aclcheck(relation_oid(table), GetUserId(), ACL_SELECT);
+  if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, table);
 }
 
 ModelRow find_model(std::string_view name, Snapshot snapshot) {

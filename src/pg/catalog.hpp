@@ -35,8 +35,8 @@ struct VersionRow {
 // oid of a table or index of schema reyearn; an error when the extension is not installed.
 Oid relation_oid(const char* name);
 
-// Error unless the current user may read the models.
-void check_may_read();
+// Error unless the current user may read that table of schema reyearn.
+void check_may_read(const char* table);
 
 // The model of that name; for one without data, what reyearn.default_model names, else the only model there is.
 // An error that says what to do when there is none such.

@@ -79,7 +79,7 @@ ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name) {
 
   site.served.reset();
   const VersionRow version = pg_call([&] {
-    check_may_read();
+    check_may_read("models");
     return require_live_version(find_model(name, snapshot), snapshot);
   });
   site.served = std::make_unique<ServedModel>(version, load_model(version, snapshot));

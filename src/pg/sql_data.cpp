@@ -17,7 +17,7 @@ PGDLLEXPORT Datum reyearn_content_hash(PG_FUNCTION_ARGS) { return content_hash(P
 // is found under REPEATABLE READ too.
 PG_FUNCTION_INFO_V1(reyearn_find_observation);
 PGDLLEXPORT Datum reyearn_find_observation(PG_FUNCTION_ARGS) {
-  check_may_read();
+  check_may_read("observations");
   const std::optional<std::int64_t> id =
       find_observation(PG_GETARG_INT32(0), content_hash(PG_GETARG_DATUM(1)), nullptr);
   if (!id) PG_RETURN_NULL();

@@ -56,7 +56,7 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(reyearn_model_id);
 PGDLLEXPORT Datum reyearn_model_id(PG_FUNCTION_ARGS) {
-  check_may_read();
+  check_may_read("models");
   PG_RETURN_INT64(find_model(optional_text(fcinfo, 0), GetActiveSnapshot()).model_id);
 }
 
@@ -110,7 +110,7 @@ PGDLLEXPORT Datum reyearn_export_model(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("\"model\" must not be NULL"),
                     errhint("Name the model to export.")));
   }
-  check_may_read();
+  check_may_read("model_images");
   const Snapshot snapshot = GetActiveSnapshot();
   const ModelRow model = find_model(optional_text(fcinfo, 0), snapshot);
   const VersionRow version = PG_ARGISNULL(1) ? require_live_version(model, snapshot)
@@ -156,7 +156,7 @@ PGDLLEXPORT Datum reyearn_image_algorithm(PG_FUNCTION_ARGS) {
 // Stores an image as a new version of a model, its classes being the given ones.
 PG_FUNCTION_INFO_V1(reyearn_store_image);
 PGDLLEXPORT Datum reyearn_store_image(PG_FUNCTION_ARGS) {
-  check_may_read();
+  check_may_read("models");
   const ModelRow id{kDefaultTenant, PG_GETARG_INT64(0)};
   const std::span<const std::byte> bytes = bytes_view(PG_GETARG_DATUM(1));
   Datum* class_ids;

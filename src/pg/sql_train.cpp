@@ -76,7 +76,7 @@ TrainingResult train_and_store(Spi& spi, const ModelDefinition& model, const Par
 TrainingResult run_training(std::string_view name, Datum params) {
   Spi spi;
   const ModelRow id = pg_call([&] {
-    check_may_read();
+    check_may_read("models");
     return find_model(name, GetActiveSnapshot());
   });
   const ModelDefinition model = lock_model(spi, id);

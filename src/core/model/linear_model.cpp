@@ -73,8 +73,11 @@ Rows sparse_rows(const LinearModel& model) {
 std::vector<VocabularySlot> vocabulary(const LinearModel& model, const Rows& rows) {
   std::vector<std::uint32_t> order(model.features.size());
   for (std::uint32_t f = 0; f < order.size(); ++f) order[f] = f;
-  std::sort(order.begin(), order.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return model.features[a] < model.features[b]; });
+  // Training gives them in order already.
+  if (!std::is_sorted(model.features.begin(), model.features.end())) {
+    std::sort(order.begin(), order.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return model.features[a] < model.features[b]; });
+  }
   std::vector<VocabularySlot> slots(std::bit_ceil(std::max<std::size_t>(model.features.size() * 2, 2)));
   const int shift = 64 - std::countr_zero(slots.size());
   for (const std::uint32_t f : order) {

@@ -48,13 +48,21 @@ void DocumentQueue::push() {
     workers_.wait(should_stop_);  // throws what the worker threw
   }
   queue_bytes_ += open_.bytes.size();
-  queue_.push_back(std::exchange(open_, Batch{}));
+  queue_.push_back(std::move(open_));
+  open_ = Batch{};
+  if (!used_.empty()) {
+    open_ = std::move(used_.back());
+    used_.pop_back();
+  }
   lock.unlock();
   changed_.notify_all();
 }
 
 bool DocumentQueue::pop(Batch& batch, const StopFlag& stop) {
+  batch.clear();
   std::unique_lock lock(mutex_);
+  // A buffer that one huge text has blown up is not kept.
+  if (batch.bytes.capacity() > 0 && batch.bytes.capacity() <= 4 * kBatchBytes) used_.push_back(std::move(batch));
   while (queue_.empty() && !is_closed_ && !stop.load(std::memory_order_relaxed)) {
     changed_.wait_for(lock, kPollInterval);
   }

@@ -37,11 +37,17 @@ class DocumentQueue {
     std::string bytes;
     std::vector<std::uint32_t> rows;
     std::vector<std::size_t> ends;  // of each text in `bytes`
+
+    void clear() {
+      bytes.clear();
+      rows.clear();
+      ends.clear();
+    }
   };
 
   void push();
   void drain(int worker, const StopFlag& stop);
-  bool pop(Batch& batch, const StopFlag& stop);
+  bool pop(Batch& batch, const StopFlag& stop);  // gives the batch before back
 
   static constexpr std::size_t kBatchRows = 256;
   static constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
@@ -53,6 +59,7 @@ class DocumentQueue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> queue_;
+  std::vector<Batch> used_;  // kept for their buffers
   std::size_t queue_bytes_ = 0;
   bool is_closed_ = false;
   Batch open_;

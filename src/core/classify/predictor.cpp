@@ -16,6 +16,7 @@ std::span<const double> Predictor::scores(std::span<const FeatureCount> features
   for (const FeatureCount& feature : features) {
     const VocabularySlot* slot = model_.find(feature.hash);
     if (slot == nullptr) continue;
+    model_.prefetch_row(*slot);
     const double value = static_cast<double>(feature.count) * static_cast<double>(slot->idf);
     squares += value * value;
     found_.push_back(Found{slot, value});
@@ -27,25 +28,40 @@ std::span<const double> Predictor::scores(std::span<const FeatureCount> features
 }
 
 void Predictor::add_rows(double scale) {
-  const std::span<const ClassScore> classes = model_.class_scores();
   double sum = 0;
+  for (Found& found : found_) {
+    found.value *= scale;
+    sum += found.value;
+  }
+  const std::span<const ClassScore> classes = model_.class_scores();
+  for (std::size_t c = 0; c < classes.size(); ++c) scores_[c] += classes[c].absent * sum;
   if (model_.is_sparse()) {
-    for (const Found& found : found_) {
-      const double x = found.value * scale;
-      sum += x;
-      for (const SparseWeight& weight : model_.sparse_row(*found.slot)) {
-        scores_[weight.class_index] += x * static_cast<double>(weight.weight);
-      }
-    }
-  } else {
-    for (const Found& found : found_) {
-      const double x = found.value * scale;
-      sum += x;
-      const float* row = model_.dense_row(*found.slot);
-      for (std::size_t c = 0; c < classes.size(); ++c) scores_[c] += x * static_cast<double>(row[c]);
+    add_sparse_rows();
+    return;
+  }
+  std::size_t c = 0;
+  for (; c + 8 <= classes.size(); c += 8) add_dense_rows<8>(c);
+  for (; c + 4 <= classes.size(); c += 4) add_dense_rows<4>(c);
+  for (; c < classes.size(); ++c) add_dense_rows<1>(c);
+}
+
+void Predictor::add_sparse_rows() {
+  for (const Found& found : found_) {
+    for (const SparseWeight& weight : model_.sparse_row(*found.slot)) {
+      scores_[weight.class_index] += found.value * static_cast<double>(weight.weight);
     }
   }
-  for (std::size_t c = 0; c < classes.size(); ++c) scores_[c] += classes[c].absent * sum;
+}
+
+// A few classes at a time, for all features: their sums stay in registers.
+template <std::size_t kCount>
+void Predictor::add_dense_rows(std::size_t first_class) {
+  double sums[kCount] = {};
+  for (const Found& found : found_) {
+    const float* row = model_.dense_row(*found.slot) + first_class;
+    for (std::size_t c = 0; c < kCount; ++c) sums[c] += found.value * static_cast<double>(row[c]);
+  }
+  for (std::size_t c = 0; c < kCount; ++c) scores_[first_class + c] += sums[c];
 }
 
 std::uint32_t best_class(std::span<const double> scores) {

@@ -29,6 +29,9 @@ class Predictor {
   };
 
   void add_rows(double scale);
+  void add_sparse_rows();
+  template <std::size_t kCount>
+  void add_dense_rows(std::size_t first_class);
 
   ModelView model_;
   FeatureExtractor extractor_;

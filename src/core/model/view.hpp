@@ -54,6 +54,9 @@ class ModelView {
     }
   }
   void prefetch(FeatureHash hash) const { __builtin_prefetch(&slots_[home(hash)]); }
+  void prefetch_row(const VocabularySlot& slot) const {
+    __builtin_prefetch(weights_.data() + std::size_t{slot.row} * (is_sparse() ? 1 : class_count()));
+  }
 
  private:
   ModelView() = default;

@@ -1,32 +1,45 @@
 #include "core/text/features.hpp"
 
 #include <algorithm>
+#include <string>
+
+#include "core/error.hpp"
 
 namespace reyearn {
 
-FeatureCounter::FeatureCounter() : slots_(kFirstSize), mask_(kFirstSize - 1) {}
+FeatureCounter::FeatureCounter() {
+  reset();
+  clear();
+}
+
+void FeatureCounter::reset() {
+  slots_ = std::vector<Slot>(kFirstSize);
+  features_ = std::vector<FeatureCount>(kFirstSize / 2);
+  mask_ = kFirstSize - 1;
+  round_ = 0;
+}
 
 void FeatureCounter::clear() {
-  if (slots_.size() > kKeptSize || round_ == UINT32_MAX) {
-    slots_.assign(kFirstSize, Slot{});
-    slots_.shrink_to_fit();
-    mask_ = kFirstSize - 1;
-    round_ = 0;
-    features_ = std::vector<FeatureCount>();  // "= {}" would keep the memory
-  }
-  features_.clear();
+  if (slots_.size() > kKeptSize || round_ == UINT32_MAX) reset();
+  count_ = 0;
   ++round_;
 }
 
 void FeatureCounter::grow() {
+  if (slots_.size() > kMaxSize / 2) {
+    throw Error(ErrorCode::kLimitExceeded, "text has too many distinct features",
+                "There are more than " + std::to_string(count_) + ".",
+                "Divide the text, or use shorter n-grams (parameter \"ngram_range\").");
+  }
   slots_.assign(slots_.size() * 2, Slot{});
+  features_.resize(slots_.size() / 2);
   mask_ = slots_.size() - 1;
   round_ = 1;
-  for (std::size_t index = 0; index < features_.size(); ++index) {
+  for (std::uint32_t index = 0; index < count_; ++index) {
     const FeatureHash hash = features_[index].hash;
     std::size_t at = (hash >> kShiftBase) & mask_;
     while (slots_[at].round == round_) at = (at + 1) & mask_;
-    slots_[at] = Slot{hash, static_cast<std::uint32_t>(index), round_};
+    slots_[at] = Slot{hash, index, round_};
   }
 }
 

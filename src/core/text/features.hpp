@@ -41,9 +41,9 @@ class FeatureCounter {
     for (;; at = (at + 1) & mask_) {
       Slot& slot = slots_[at];
       if (slot.round != round_) {
-        slot = Slot{hash, static_cast<std::uint32_t>(features_.size()), round_};
-        features_.push_back(FeatureCount{hash, 1});
-        if (features_.size() * 2 > slots_.size()) grow();
+        slot = Slot{hash, count_, round_};
+        features_[count_++] = FeatureCount{hash, 1};
+        if (count_ == features_.size()) grow();
         return;
       }
       if (slot.hash == hash) {
@@ -52,7 +52,7 @@ class FeatureCounter {
       }
     }
   }
-  std::span<const FeatureCount> features() const { return features_; }
+  std::span<const FeatureCount> features() const { return {features_.data(), count_}; }
 
  private:
   struct Slot {
@@ -62,14 +62,17 @@ class FeatureCounter {
   };
   static constexpr std::size_t kFirstSize = 512;
   static constexpr std::size_t kKeptSize = std::size_t{1} << 16;
+  static constexpr std::size_t kMaxSize = std::size_t{1} << 31;
   static constexpr int kShiftBase = 20;  // other bits than those that place the feature in a vocabulary
 
+  void reset();
   void grow();
 
   std::vector<Slot> slots_;
-  std::vector<FeatureCount> features_;
+  std::vector<FeatureCount> features_;  // room for half as many as there are slots
+  std::uint32_t count_ = 0;             // of them in use
   std::size_t mask_;
-  std::uint32_t round_ = 1;
+  std::uint32_t round_ = 0;
 };
 
 class FeatureExtractor {

@@ -70,7 +70,7 @@ check-%:
 	+test/check.sh $*
 
 demo bench:
-	test/deps.sh build
+	test/deps.sh $(if $(filter bench,$@),bench,build)
 	+test/install.sh
 	+test/$@/run
 
@@ -104,6 +104,8 @@ ASAN_CORE  = $(PLAIN_CORE:build/plain/%=build/asan/%)
 ASAN_UNIT  = $(PLAIN_UNIT:build/plain/%=build/asan/%)
 build/asan/%: SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
                          -O1 -UNDEBUG -D_GLIBCXX_ASSERTIONS
+
+$(PLAIN_UNIT): OPTFLAGS = -O1    # compiling the tests takes longer than running them
 
 $(PLAIN_CORE) $(PLAIN_UNIT): build/plain/%.o: %.cpp Makefile
 	@mkdir -p $(@D)

@@ -49,6 +49,15 @@ void check_label(std::string_view label) {
   if (levels > kMaxLabelLevels) reject(label, "It has more than " + std::to_string(kMaxLabelLevels) + " elements.");
 }
 
+bool is_label(std::string_view label) {
+  try {
+    check_label(label);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string_view label_prefix(std::string_view label, std::size_t depth) {
   std::size_t end = 0;
   for (std::size_t level = 0; level < depth; ++level) {

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "pg/call_site.hpp"
 #include "pg/guard.hpp"
+#include "pg/settings.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -35,15 +36,29 @@ SnapshotIdentity identify(Snapshot snapshot) {
           snapshot->subxcnt,      snapshot->curcid, rollbacks_to_savepoint};
 }
 
+// Who asks for which model. The role and the default may change between two calls with the same snapshot.
+struct Request {
+  Oid role;
+  bool is_default;
+  std::string_view name;
+};
+
+Request identify(std::string_view name) {
+  const bool is_default = name.data() == nullptr;
+  return {GetUserId(), is_default, is_default ? std::string_view(settings().default_model) : name};
+}
+
 // What a call site keeps between calls.
 struct ServingSite {
   SnapshotIdentity snapshot;
+  Oid role = InvalidOid;
   bool is_default = false;
   std::string name;
   std::unique_ptr<ServedModel> served;
 
-  bool is_current(const SnapshotIdentity& now, std::string_view wanted) const {
-    return served && snapshot == now && is_default == (wanted.data() == nullptr) && name == wanted;
+  bool is_current(const SnapshotIdentity& now, const Request& request) const {
+    return served && snapshot == now && role == request.role && is_default == request.is_default &&
+           name == request.name;
   }
 };
 
@@ -75,7 +90,8 @@ ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name) {
   ServingSite& site = call_site<ServingSite>(fcinfo);
   const Snapshot snapshot = GetActiveSnapshot();
   const SnapshotIdentity now = identify(snapshot);
-  if (site.is_current(now, name)) return *site.served;
+  const Request request = identify(name);
+  if (site.is_current(now, request)) return *site.served;
 
   site.served.reset();
   const VersionRow version = pg_call([&] {
@@ -84,8 +100,9 @@ ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name) {
   });
   site.served = std::make_unique<ServedModel>(version, load_model(version, snapshot));
   site.snapshot = now;
-  site.is_default = name.data() == nullptr;
-  site.name = name;
+  site.role = request.role;
+  site.is_default = request.is_default;
+  site.name = request.name;
   return *site.served;
 }
 

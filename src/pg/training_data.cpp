@@ -75,12 +75,34 @@ DataDigest digest_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+namespace {
+
+// A transaction with one snapshot does not see versions made since: it could neither number the next one nor compare
+// with the live one. Applications know that they have to retry after this error.
+void require_current_snapshot(const ModelRow& model) {
+  pg_call([&] {
+    if (!IsolationUsesXactSnapshot()) return;
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const bool is_current = newest_version(model, GetActiveSnapshot()) == newest_version(model, nullptr);
+    PopActiveSnapshot();
+    if (is_current) return;
+    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                    errmsg("could not serialize access due to concurrent update"),
+                    errdetail("Another session has made a version of the model after the transaction began."),
+                    errhint("Retry the transaction.")));
+  });
+}
+
+}  // namespace
+
 ModelDefinition lock_model(Spi& spi, const ModelRow& id) {
   spi.execute(
       "SELECT name, label_root_id, algorithm, params, promotion FROM reyearn.models "
       "WHERE tenant_id = $1 AND model_id = $2 FOR NO KEY UPDATE",
       {spi_int4(id.tenant_id), spi_int8(id.model_id)});
   if (spi.row_count() == 0) throw Error(ErrorCode::kUnknownName, "the model was dropped meanwhile");
+  require_current_snapshot(id);
   const SpiRow row = spi.row(0);
   ModelDefinition model;
   model.id = id;
@@ -170,10 +192,12 @@ void TextReader::emit_batch(const EmitText& emit) {
     const std::int64_t observation_id = row.int8(1);
     const Datum body = row.datum(2);
     const std::string_view text = pg_call([&] {
+      HOLD_INTERRUPTS();  // reading a large text may wait for its pages, and threads run
       MemoryContextReset(text_context_);
       const MemoryContext before = MemoryContextSwitchTo(text_context_);
       const std::string_view view = utf8_view(body);
       MemoryContextSwitchTo(before);
+      RESUME_INTERRUPTS();  // an error has already done so
       return view;
     });
     emit(row_of(observation_id), text);

@@ -54,8 +54,10 @@ TEST(Label, SurvivesRandomBytes) {
     for (std::size_t n = random.below(12); n > 0; --n) label += static_cast<char>(random.below(256));
     try {
       check_label(label);
+      EXPECT_TRUE(is_label(label));
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kInvalidText);
+      EXPECT_FALSE(is_label(label));
     }
   }
 }

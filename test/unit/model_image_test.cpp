@@ -115,12 +115,11 @@ TEST(ModelImage, ReadsBackModelsOfManyShapes) {
 }
 
 TEST(ModelImage, TakesLabelsOfEveryLength) {
-  LinearModel model = make_model(4, 3, 1);
-  model.classes[0].label = "";
-  model.classes[1].label = std::string(5000, 'x');
-  model.classes[2].label = "é.日本";
-  model.classes[3].label = "";
-  model.classes[3].id = INT64_MIN;
+  LinearModel model = make_model(3, 3, 1);
+  model.classes[0].label = "a";
+  model.classes[1].label = std::string(255, 'x') + "." + std::string(255, 'y') + "." + std::string(255, 'z');
+  model.classes[2].label = "_.0";
+  model.classes[2].id = INT64_MIN;
   const Image image = model.to_image();
   expect_equal(ModelView::open(image), model);
 }
@@ -524,6 +523,14 @@ TEST(HostileImage, WithAFullVocabularyIsRefused) {
   EXPECT_EQ(code_of_opening(sealed(image)), ErrorCode::kCorruptModel);
 }
 
+TEST(HostileImage, WithLabelsThatAreNoneIsRefused) {
+  for (const char* label : {"", "a b", "a..b", "é", "\xFF", "'; DROP TABLE"}) {
+    LinearModel model = make_model(3, 3, 1);
+    model.classes[1].label = label;
+    EXPECT_EQ(code_of_opening(model.to_image()), ErrorCode::kCorruptModel) << label;
+  }
+}
+
 TEST(HostileImage, WithoutClassesIsRefused) {
   LinearModel model = make_model(0, 3, 1);
   EXPECT_EQ(code_of_opening(model.to_image()), ErrorCode::kCorruptModel);
@@ -546,7 +553,7 @@ TEST(WithClasses, ChangesNothingButIdsAndLabels) {
     const Image image = model.to_image();
     LinearModel renamed = model;
     for (std::size_t c = 0; c < renamed.classes.size(); ++c) {
-      renamed.classes[c] = {static_cast<std::int64_t>(900 + c), std::string(c * 40, 'l')};
+      renamed.classes[c] = {static_cast<std::int64_t>(900 + c), std::string(1 + c * 10, 'l')};
     }
     const Image other = with_classes(image, renamed.classes);
     expect_equal(ModelView::open(other), renamed);

@@ -63,7 +63,7 @@ TEST(Predictor, ScoresAlikeWithDenseAndSparseRows) {
   test::Random random(1);
   LinearModel model;
   model.algorithm = "by_hand";
-  for (int c = 0; c < 30; ++c) {
+  for (int c = 0; c < 31; ++c) {  // groups of eight, of four, and single ones
     model.classes.push_back({c, "c" + std::to_string(c)});
     model.class_scores.push_back({-1.0 - c, -9.0});
     model.weights.emplace_back();
@@ -89,7 +89,9 @@ TEST(Predictor, ScoresAlikeWithDenseAndSparseRows) {
   ASSERT_FALSE(dense_predictor.model().is_sparse());
   for (int round = 0; round < 200; ++round) {
     const std::string text = test::random_text(random, random.below(40), 70);
-    EXPECT_EQ(scores_of(sparse_predictor, text), scores_of(dense_predictor, text));
+    const std::vector<double> by_sparse = scores_of(sparse_predictor, text);
+    const std::vector<double> by_dense = scores_of(dense_predictor, text);
+    for (std::size_t c = 0; c < by_dense.size(); ++c) EXPECT_NEAR(by_sparse[c], by_dense[c], 1e-12);  // other order
   }
 }
 

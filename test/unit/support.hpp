@@ -65,6 +65,19 @@ Error error_of(Call&& call, std::source_location where = std::source_location::c
   return Error(ErrorCode::kInternal, "");
 }
 
+// Whether `call` notices that it is to stop. Work that is done before anybody asks is not cancelled, hence the tries.
+template <typename Call>
+bool is_cancelled_soon(Call&& call) {
+  for (int tries = 0; tries < 300; ++tries) {
+    try {
+      call();
+    } catch (const Error& e) {
+      return e.code() == ErrorCode::kCancelled;
+    }
+  }
+  return false;
+}
+
 // A directory of its own, empty, removed at the end.
 class TemporaryDirectory {
  public:

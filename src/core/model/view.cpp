@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.hpp"
+#include "core/label.hpp"
 
 namespace reyearn {
 
@@ -104,6 +105,7 @@ std::string_view ModelView::icu_version() const {
 void ModelView::check_labels() const {
   require(label_offsets_.front() == 0 && label_offsets_.back() == labels_.size(), "Its labels are malformed.");
   require(std::is_sorted(label_offsets_.begin(), label_offsets_.end()), "Its labels are malformed.");
+  for (std::uint32_t c = 0; c < class_count(); ++c) require(is_label(label(c)), "Its labels are malformed.");
   for (const ClassScore& score : class_scores_) {
     require(std::isfinite(score.prior) && std::isfinite(score.absent), "A score of a class is not a number.");
   }

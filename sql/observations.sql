@@ -20,13 +20,13 @@ SELECT reyearn_observe('new', '{"a": 1}');
 SELECT metadata FROM reyearn.observations WHERE body = 'new';
 
 -- The same under REPEATABLE READ.
+SELECT reyearn_create_class('mail');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT reyearn_observe('hello') AS known, reyearn_observe('from a snapshot') = reyearn_observe('from a snapshot') AS same;
 SELECT reyearn_annotate_text('from a snapshot', 'mail') IS NOT NULL;
 ROLLBACK;
 
 -- Forgetting leaves nothing of a text, and tells the models that learned from it.
-SELECT reyearn_create_class('mail');
 SELECT reyearn_create_model('post', 'mail');
 SELECT reyearn_annotate(1, 'mail') IS NOT NULL, reyearn_annotate(1, 'mail', 'predicted', '[0,2)') IS NOT NULL;
 TRUNCATE reyearn.news;

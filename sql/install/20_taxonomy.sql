@@ -58,7 +58,7 @@ COMMENT ON FUNCTION reyearn.unknown_class(ltree) IS 'raises the error for a labe
 
 CREATE FUNCTION reyearn.lock_class(label ltree) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -82,7 +82,7 @@ COMMENT ON FUNCTION reyearn.lock_class(ltree) IS
 
 CREATE FUNCTION reyearn_create_class(label ltree, description text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -151,7 +151,7 @@ CREATE FUNCTION reyearn.news_of_move(tenant_id int, root ltree, new_root ltree) 
          CROSS JOIN LATERAL (
                SELECT coalesce(moved.label <@ model_root.label, true),
                       coalesce(moved.new_label <@ model_root.label, true)) AS covered (before, after)
-         WHERE model.tenant_id = $1
+         WHERE model.tenant_id = $1 AND (a.span IS NULL OR model.task <> 'classification')
            AND CASE WHEN moved.into_class_id IS NOT NULL THEN covered.before OR covered.after
                     ELSE covered.before <> covered.after AND NOT model_root.label <@ root END
          GROUP BY model.model_id;
@@ -173,15 +173,15 @@ BEGIN
     UPDATE reyearn.merged_classes AS m SET into_class_id = merge_class.into_class_id
      WHERE m.tenant_id = tenant_id AND m.into_class_id = class_id;
 
-    -- Where both were said of the same text, the stronger stays. Locked before they are compared: a status that
-    -- changes meanwhile would otherwise leave both.
+    -- Where both were said of the same text, the stronger stays. Locked before they are compared, or a status that
+    -- changes meanwhile would leave both; texts first, as those who annotate do.
     PERFORM FROM reyearn.annotations AS a
-      WHERE a.tenant_id = tenant_id
+       JOIN reyearn.observations AS o ON o.tenant_id = tenant_id AND o.observation_id = a.observation_id
+      WHERE a.tenant_id = tenant_id AND a.class_id IN (class_id, into_class_id)
         AND a.observation_id IN (SELECT x.observation_id FROM reyearn.annotations AS x
                                   WHERE x.tenant_id = tenant_id AND x.class_id = class_id)
-        AND a.class_id IN (class_id, into_class_id)
-      ORDER BY a.annotation_id
-        FOR UPDATE;
+      ORDER BY a.observation_id
+        FOR NO KEY UPDATE OF o, a;
     DELETE FROM reyearn.annotations AS weaker
      USING reyearn.annotations AS stronger
      WHERE weaker.tenant_id = tenant_id AND weaker.class_id IN (class_id, into_class_id)
@@ -289,7 +289,8 @@ CREATE FUNCTION reyearn_move_class(label text, new_label text, dry_run boolean D
     RETURNS TABLE (what text, rows bigint)
     LANGUAGE sql
     BEGIN ATOMIC
-        SELECT * FROM @extschema@.reyearn_move_class(reyearn.parse_label(label), reyearn.parse_label(new_label), dry_run);
+        SELECT *
+          FROM @extschema@.reyearn_move_class(reyearn.parse_label(label), reyearn.parse_label(new_label), dry_run);
     END;
 COMMENT ON FUNCTION reyearn_move_class(text, text, boolean) IS
     'rename or move a class with all below it; where a label exists already, the classes are merged';

@@ -3,6 +3,10 @@
 -- The rules hold for plain INSERT, UPDATE and DELETE on reyearn.annotations as for the functions, so they live in
 -- triggers: those on annotations append each change to annotation_history; the one on annotation_history does what
 -- follows from a change, whichever statement made it: news for the models, and the rejection of older siblings.
+--
+-- Plans are kept for the session, and the first may be made while the tables are empty, the next rows by the million
+-- then coming in the same transaction. Hence enable_seqscan = off on what runs for every annotation; it also holds for
+-- the checks of foreign keys that are planned inside.
 
 CREATE FUNCTION reyearn.find_observation(tenant_id int, body text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'reyearn_find_observation'
@@ -11,7 +15,7 @@ COMMENT ON FUNCTION reyearn.find_observation(int, text) IS
     'number of the observation of this text, also if it was committed after the snapshot of the transaction';
 
 CREATE VIEW reyearn.model_classes WITH (security_invoker, security_barrier) AS
-SELECT m.tenant_id, m.model_id, m.task, c.class_id
+SELECT m.tenant_id, m.model_id, m.task, c.class_id, c.label
   FROM reyearn.models AS m
   -- OFFSET 0: one lookup for each model, also before there are statistics.
   LEFT JOIN LATERAL (SELECT r.label FROM reyearn.classes AS r
@@ -23,6 +27,7 @@ COMMENT ON COLUMN reyearn.model_classes.tenant_id IS 'tenant that owns the model
 COMMENT ON COLUMN reyearn.model_classes.model_id IS 'the model';
 COMMENT ON COLUMN reyearn.model_classes.task IS 'what the model predicts';
 COMMENT ON COLUMN reyearn.model_classes.class_id IS 'a class it learns';
+COMMENT ON COLUMN reyearn.model_classes.label IS 'label of the class';
 
 -- pg_dump's scripts set both and nobody sets both by chance. What follows from an annotation is restored itself:
 -- triggers that fired would write the history twice and make every model due.
@@ -45,7 +50,8 @@ BEGIN
     END IF;
     IF NEW.status = 'predicted' AND OLD.status IN ('confirmed', 'rejected') THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('cannot replace status "%s" of annotation %s by a prediction', OLD.status, OLD.annotation_id),
+            MESSAGE = format('cannot replace status "%s" of annotation %s by a prediction',
+                             OLD.status, OLD.annotation_id),
             HINT = 'Set the status to unknown first.';
     END IF;
     -- After a merge the annotation says what it said before.
@@ -90,7 +96,7 @@ COMMENT ON FUNCTION reyearn.record_inserted() IS 'appends new annotations to the
 
 CREATE FUNCTION reyearn.record_updated() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM new_rows) THEN
@@ -153,13 +159,15 @@ CREATE FUNCTION reyearn.older_siblings(tenant_id int, observation_id bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
         SELECT confirmed.annotation_id
-          FROM (SELECT a.annotation_id, c.label,
-                       first_value(c.label) OVER (PARTITION BY mc.model_id
-                                                  ORDER BY a.time_updated DESC, a.annotation_id DESC) AS newest
+          FROM (SELECT a.annotation_id, covered.label,
+                       first_value(covered.label) OVER (PARTITION BY covered.model_id
+                                                        ORDER BY a.time_updated DESC, a.annotation_id DESC) AS newest
                   FROM reyearn.annotations AS a
-                  JOIN reyearn.classes AS c ON c.tenant_id = $1 AND c.class_id = a.class_id
-                  JOIN reyearn.model_classes AS mc
-                    ON mc.tenant_id = $1 AND mc.class_id = a.class_id AND mc.task = 'classification'
+                 CROSS JOIN LATERAL (SELECT mc.model_id, mc.label
+                                       FROM reyearn.model_classes AS mc
+                                      WHERE mc.tenant_id = $1 AND mc.class_id = a.class_id
+                                        AND mc.task = 'classification'
+                                     OFFSET 0) AS covered
                  WHERE a.tenant_id = $1 AND a.observation_id = $2 AND a.status = 'confirmed' AND a.span IS NULL
                ) AS confirmed
          WHERE NOT confirmed.label <@ confirmed.newest AND NOT confirmed.newest <@ confirmed.label;
@@ -176,15 +184,16 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- Each LATERAL here can only run as a loop over what changed, with index lookups inside. Plain joins would be planned
-    -- for the size of the session's first statement, and a plan made for a bulk load would make each single annotation
-    -- read whole tables.
+    -- Each LATERAL here can only run as a loop over what changed, with index lookups inside. Plain joins would be
+    -- planned for the size of the session's first statement, and the plan of a bulk load would make each single
+    -- annotation after it read whole tables.
     INSERT INTO reyearn.news (tenant_id, model_id, n)
     SELECT h.tenant_id, model.model_id, count(*)
       FROM new_rows AS h
      CROSS JOIN LATERAL (SELECT mc.model_id
                            FROM reyearn.model_classes AS mc
                           WHERE mc.tenant_id = h.tenant_id AND mc.class_id = h.class_id
+                            AND (h.span IS NULL OR mc.task <> 'classification')
                          OFFSET 0) AS model
      WHERE h.from_status IN ('confirmed', 'rejected') OR h.to_status IN ('confirmed', 'rejected')
      GROUP BY h.tenant_id, model.model_id;
@@ -192,7 +201,8 @@ BEGIN
         RETURN NULL;    -- no model learns from this
     END IF;
 
-    -- Two sessions that confirm siblings of one text take turns, or neither would see the other's.
+    -- Two sessions that confirm siblings of one text take turns, or neither would see the other's. The functions have
+    -- locked the text before; plain statements have not.
     PERFORM FROM (SELECT DISTINCT h.tenant_id, h.observation_id
                     FROM new_rows AS h
                    WHERE h.to_status = 'confirmed' AND h.span IS NULL
@@ -200,7 +210,9 @@ BEGIN
       CROSS JOIN LATERAL (SELECT FROM reyearn.observations AS o
                            WHERE o.tenant_id = confirmed.tenant_id AND o.observation_id = confirmed.observation_id
                              FOR NO KEY UPDATE) AS locked;
-    -- Most texts have one confirmed class: this test is cheap, the one with the whole tree is not.
+    -- Most texts have one confirmed class: this test is cheap, the one with the whole tree is not. ORDER BY: of the
+    -- indexes that begin with the tenant only annotations_identity has this order, so it is the one that is taken, also
+    -- before there are statistics.
     IF FOUND AND EXISTS (
            SELECT FROM new_rows AS h
             CROSS JOIN LATERAL (SELECT FROM reyearn.annotations AS a
@@ -210,12 +222,14 @@ BEGIN
                                  ORDER BY a.class_id, a.span
                                  LIMIT 1) AS other
             WHERE h.to_status = 'confirmed' AND h.span IS NULL) THEN
+        -- Arrays: looked up in the primary key, whatever their size.
         UPDATE reyearn.annotations AS a SET status = 'rejected'
-          FROM (SELECT DISTINCT h.tenant_id, older.annotation_id
-                  FROM new_rows AS h
-                 CROSS JOIN LATERAL reyearn.older_siblings(h.tenant_id, h.observation_id) AS older
-                 WHERE h.to_status = 'confirmed' AND h.span IS NULL) AS sibling
-         WHERE a.tenant_id = sibling.tenant_id AND a.annotation_id = sibling.annotation_id;
+         WHERE a.tenant_id = ANY (ARRAY(SELECT DISTINCT h.tenant_id FROM new_rows AS h))
+           AND a.annotation_id = ANY (ARRAY(
+                   SELECT older.annotation_id
+                     FROM new_rows AS h
+                    CROSS JOIN LATERAL reyearn.older_siblings(h.tenant_id, h.observation_id) AS older
+                    WHERE h.to_status = 'confirmed' AND h.span IS NULL));
     END IF;
     RETURN NULL;
 END
@@ -233,7 +247,7 @@ COMMENT ON TRIGGER annotation_history_follow ON reyearn.annotation_history IS
 
 CREATE FUNCTION reyearn_observe(body text, metadata jsonb DEFAULT '{}') RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -246,7 +260,7 @@ BEGIN
     metadata := coalesce(metadata, '{}');
     IF jsonb_typeof(metadata) <> 'object' THEN
         RAISE invalid_parameter_value USING
-            MESSAGE = 'metadata must be a JSON object',
+            MESSAGE = '"metadata" must be a JSON object',
             DETAIL = format('It is of type %s.', jsonb_typeof(metadata));
     END IF;
 
@@ -263,7 +277,9 @@ BEGIN
                 INSERT INTO reyearn.observations (tenant_id, body, metadata) VALUES (tenant, body, metadata)
                 RETURNING observation_id INTO id;
             EXCEPTION WHEN unique_violation OR serialization_failure THEN
-                NULL;    -- another session has just committed it: find_observation() sees that
+                IF reyearn.find_observation(tenant, body) IS NULL THEN
+                    RAISE;
+                END IF;    -- else another session has just committed it
             END;
         END IF;
         IF id IS NOT NULL THEN
@@ -287,33 +303,6 @@ END
 $$;
 COMMENT ON FUNCTION reyearn_observe(text, jsonb) IS
     'store a text and return its number; a text that is stored already keeps its number and gains the metadata';
-
-CREATE FUNCTION reyearn.put_annotation(tenant_id int, observation_id bigint, class_id bigint, span int4range, status text)
-    RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    id bigint;
-BEGIN
-    INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, span, status)
-    VALUES (tenant_id, observation_id, class_id, span, status)
-    ON CONFLICT ON CONSTRAINT annotations_identity DO UPDATE SET status = excluded.status
-     WHERE a.status <> excluded.status
-       AND NOT (excluded.status = 'predicted' AND a.status IN ('confirmed', 'rejected'))
-    RETURNING a.annotation_id INTO id;
-    IF id IS NULL THEN
-        SELECT a.annotation_id INTO id
-          FROM reyearn.annotations AS a
-         WHERE a.tenant_id = tenant_id AND a.observation_id = observation_id AND a.class_id = class_id
-           AND a.span IS NOT DISTINCT FROM span;
-    END IF;
-    RETURN id;
-END
-$$;
-COMMENT ON FUNCTION reyearn.put_annotation(int, bigint, bigint, int4range, text) IS
-    'annotates without checking its arguments: inserts, or changes the status unless a prediction would replace a judgement';
 
 CREATE FUNCTION reyearn.check_status(status text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -349,41 +338,79 @@ $$;
 COMMENT ON FUNCTION reyearn.check_span(int4range, int) IS
     'raises an error unless the span lies within a text of this length';
 
-CREATE FUNCTION reyearn_annotate(observation_id bigint, label ltree, status text DEFAULT 'confirmed',
-                                 span int4range DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION reyearn.unknown_observation(observation_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    -- reyearn_observe() finds texts that are newer than the snapshot; neither foreign keys nor queries see them.
+    IF current_setting('transaction_isolation') <> 'read committed'
+       AND NOT EXISTS (SELECT FROM reyearn.observations AS o
+                        WHERE o.tenant_id = reyearn.current_tenant() AND o.observation_id > observation_id) THEN
+        RAISE serialization_failure USING
+            MESSAGE = format('could not annotate observation %s due to concurrent update', observation_id),
+            DETAIL = 'It was stored after the transaction began, if it exists.',
+            HINT = 'Retry the transaction.';
+    END IF;
+    RAISE undefined_object USING MESSAGE = format('observation %s does not exist', observation_id);
+END
+$$;
+COMMENT ON FUNCTION reyearn.unknown_observation(bigint) IS
+    'raises the error for the number of a text that is not there, or not visible to the transaction';
+
+-- What all ways to annotate come down to. Whoever says something of a text locks it first and its annotations after, as
+-- set_status() and follow_changes() do: people who judge the same texts at the same time take turns, and do not deadlock.
+CREATE FUNCTION reyearn.put_annotation(observation_id bigint, class_id bigint, span int4range, status text)
+    RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
-    class bigint;
     length int;
+    id bigint;
+BEGIN
+    PERFORM reyearn.check_status(status);
+    SELECT CASE WHEN span IS NOT NULL THEN char_length(o.body) END INTO length
+      FROM reyearn.observations AS o
+     WHERE o.tenant_id = tenant AND o.observation_id = observation_id
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM reyearn.unknown_observation(observation_id);
+    ELSIF span IS NOT NULL THEN
+        PERFORM reyearn.check_span(span, length);
+    END IF;
+
+    INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, span, status)
+    VALUES (tenant, observation_id, class_id, span, status)
+    ON CONFLICT ON CONSTRAINT annotations_identity DO UPDATE SET status = excluded.status
+     WHERE a.status <> excluded.status
+       AND NOT (excluded.status = 'predicted' AND a.status IN ('confirmed', 'rejected'))
+    RETURNING a.annotation_id INTO id;
+    IF id IS NULL THEN    -- nothing to change
+        SELECT a.annotation_id INTO id
+          FROM reyearn.annotations AS a
+         WHERE a.tenant_id = tenant AND a.observation_id = observation_id AND a.class_id = class_id
+           AND a.span IS NOT DISTINCT FROM span;
+    END IF;
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION reyearn.put_annotation(bigint, bigint, int4range, text) IS
+    'annotates a text with a class that is locked: inserts, or changes the status unless a prediction would replace a judgement';
+
+CREATE FUNCTION reyearn_annotate(observation_id bigint, label ltree, status text DEFAULT 'confirmed',
+                                 span int4range DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
     IF observation_id IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"observation_id" must not be NULL';
     END IF;
-    PERFORM reyearn.check_status(status);
-    class := reyearn.lock_class(label);
-    SELECT CASE WHEN span IS NOT NULL THEN char_length(o.body) END INTO length
-      FROM reyearn.observations AS o
-     WHERE o.tenant_id = tenant AND o.observation_id = observation_id;
-    IF FOUND THEN
-        IF span IS NOT NULL THEN
-            PERFORM reyearn.check_span(span, length);
-        END IF;
-        RETURN reyearn.put_annotation(tenant, observation_id, class, span, status);
-    END IF;
-
-    IF span IS NULL AND current_setting('transaction_isolation') <> 'read committed' THEN
-        -- The snapshot may be too old to see what reyearn_observe() found; the foreign key is not.
-        BEGIN
-            RETURN reyearn.put_annotation(tenant, observation_id, class, NULL, status);
-        EXCEPTION WHEN foreign_key_violation THEN
-            NULL;
-        END;
-    END IF;
-    RAISE undefined_object USING MESSAGE = format('observation %s does not exist', observation_id);
+    RETURN reyearn.put_annotation(observation_id, reyearn.lock_class(label), span, status);
 END
 $$;
 COMMENT ON FUNCTION reyearn_annotate(bigint, ltree, text, int4range) IS
@@ -414,8 +441,7 @@ CREATE FUNCTION reyearn_annotate_text(body text, label text, status text DEFAULT
 COMMENT ON FUNCTION reyearn_annotate_text(text, text, text) IS
     'store a text and say that it is of a class; returns the number of the annotation';
 
--- Judging predictions. The texts are locked before their annotations, in the order that follow_changes() has too, so
--- that people who judge the same texts at the same time do not deadlock.
+-- Judging predictions.
 
 CREATE FUNCTION reyearn.set_status(annotation_ids bigint[], status text) RETURNS int
     LANGUAGE plpgsql
@@ -428,7 +454,7 @@ DECLARE
     changed int;
 BEGIN
     IF annotation_ids IS NULL OR array_position(annotation_ids, NULL) IS NOT NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'annotation ids must not be NULL';
+        RAISE null_value_not_allowed USING MESSAGE = '"annotation_ids" must not be NULL';
     END IF;
     PERFORM FROM reyearn.observations AS o
       WHERE o.tenant_id = tenant
@@ -437,11 +463,15 @@ BEGIN
       ORDER BY o.observation_id
         FOR NO KEY UPDATE;
     SELECT string_agg(id::text, ', ' ORDER BY id) INTO missing
-      FROM (SELECT DISTINCT unnest(annotation_ids)) AS wanted (id)
-     WHERE NOT EXISTS (SELECT FROM reyearn.annotations AS a WHERE a.tenant_id = tenant AND a.annotation_id = id);
+      FROM (SELECT DISTINCT wanted FROM unnest(annotation_ids) AS wanted
+             WHERE NOT EXISTS (SELECT FROM reyearn.annotations AS a
+                                WHERE a.tenant_id = tenant AND a.annotation_id = wanted)
+             ORDER BY wanted
+             LIMIT 20) AS unknown (id);
     IF missing IS NOT NULL THEN
         RAISE undefined_object USING
-            MESSAGE = format('some annotations do not exist: %s', missing),
+            MESSAGE = format(CASE WHEN strpos(missing, ',') = 0 THEN 'annotation %s does not exist'
+                                  ELSE 'annotations %s do not exist' END, missing),
             DETAIL = 'Nothing was changed.';
     END IF;
     UPDATE reyearn.annotations AS a SET status = status
@@ -510,7 +540,7 @@ BEGIN
     IF class <> wrong.class_id THEN
         PERFORM reyearn.set_status(ARRAY[annotation_id], 'rejected');
     END IF;
-    RETURN reyearn.put_annotation(tenant, wrong.observation_id, class, wrong.span, 'confirmed');
+    RETURN reyearn.put_annotation(wrong.observation_id, class, wrong.span, 'confirmed');
 END
 $$;
 COMMENT ON FUNCTION reyearn_correct(bigint, ltree) IS
@@ -567,19 +597,14 @@ COMMENT ON COLUMN reyearn.inbox.span IS 'characters the annotation is about; NUL
 
 CREATE FUNCTION reyearn.insert_into_inbox() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     observation CONSTANT bigint := @extschema@.reyearn_observe(NEW.body, NEW.metadata);
-    status CONSTANT text := coalesce(NEW.status, 'confirmed');
 BEGIN
     IF NEW.label IS NOT NULL THEN
-        PERFORM reyearn.check_status(status);
-        IF NEW.span IS NOT NULL THEN
-            PERFORM reyearn.check_span(NEW.span, char_length(NEW.body));
-        END IF;
-        PERFORM reyearn.put_annotation(reyearn.current_tenant(), observation,
-                                       reyearn.lock_class(reyearn.parse_label(NEW.label)), NEW.span, status);
+        PERFORM reyearn.put_annotation(observation, reyearn.lock_class(reyearn.parse_label(NEW.label)), NEW.span,
+                                       coalesce(NEW.status, 'confirmed'));
     END IF;
     RETURN NEW;
 END

@@ -5,13 +5,13 @@
 
 CREATE FUNCTION reyearn.model_id(model text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'reyearn_model_id'
-    LANGUAGE C STABLE;
+    LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.model_id(text) IS
     'number of the model with this name; for NULL, of the default model or the only one';
 
 CREATE FUNCTION reyearn.check_params(algorithm text, params jsonb) RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_check_params'
-    LANGUAGE C STABLE STRICT;
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.check_params(text, jsonb) IS
     'raises an error unless the algorithm exists and takes these parameters';
 
@@ -62,7 +62,7 @@ BEGIN
     IF definition.name = '' OR strpos(definition.name, '/') > 0 THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('invalid model name "%s"', definition.name),
-            HINT = 'A name is not empty and has no slash: a slash separates the tenant from the name of a shared model.';
+            HINT = 'A name is not empty and has no slash, which separates tenant and name of a shared model.';
     ELSIF definition.task <> 'classification' THEN
         RAISE feature_not_supported USING
             MESSAGE = format('task "%s" is not supported', definition.task),
@@ -153,7 +153,9 @@ BEGIN
     SELECT m.* INTO model FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id;
     model.task := coalesce(task, model.task);
     model.algorithm := coalesce(algorithm, model.algorithm);
-    model.params := jsonb_strip_nulls(model.params || coalesce(params, '{}'));
+    model.params := CASE WHEN params IS NULL THEN model.params
+                         WHEN jsonb_typeof(params) = 'object' THEN jsonb_strip_nulls(model.params || params)
+                         ELSE params END;    -- which check_model() refuses
     model.retrain_after := coalesce(retrain_after, model.retrain_after);
     model.retrain_delay := coalesce(retrain_delay, model.retrain_delay);
     model.promotion := coalesce(promotion, model.promotion);
@@ -189,7 +191,7 @@ COMMENT ON FUNCTION reyearn_drop_model(text) IS 'drop a model with its versions,
 -- Versions.
 
 CREATE FUNCTION reyearn.unknown_version(model_id bigint, version int) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -213,7 +215,7 @@ $$;
 COMMENT ON FUNCTION reyearn.unknown_version(bigint, int) IS 'raises the error for a version that does not exist';
 
 CREATE FUNCTION reyearn.no_live_version(model_id bigint) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -299,7 +301,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('version %s of model "%s" has been pruned', version, model),
             DETAIL = 'Its images were deleted because newer versions had been made.',
-            HINT = format('Train again with its parameters, and raise keep_versions with reyearn_alter_model(%L, keep_versions => ...).', model);
+            HINT = format('Train again with its parameters; reyearn_alter_model(%L, keep_versions => ...) keeps more.',
+                          model);
     ELSIF NOT wanted.is_live THEN
         PERFORM reyearn.make_live(tenant, id, version);
     END IF;
@@ -374,7 +377,8 @@ BEGIN
      WHERE r.tenant_id = tenant AND r.model_id = id AND r.version_id = wanted.version_id;
     IF run IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('version %s has not been evaluated', wanted.version),
+            MESSAGE = format('version %s of model "%s" has not been evaluated', wanted.version,
+                             (SELECT m.name FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id)),
             DETAIL = 'It was imported: no training in this database has measured it.',
             HINT = 'Train the model: the run compares the new version with this one on the same texts.';
     END IF;

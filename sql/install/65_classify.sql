@@ -13,7 +13,13 @@ BEGIN
     IF body IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"body" must not be NULL';
     END IF;
-    SELECT * INTO prediction FROM reyearn.predict_row(body, model);
+    LOOP
+        SELECT * INTO prediction FROM reyearn.predict_row(body, model);
+        PERFORM FROM reyearn.classes AS c
+          WHERE c.tenant_id = tenant AND c.class_id = prediction.class_id
+            FOR KEY SHARE;
+        EXIT WHEN FOUND;    -- else another session has just merged or dropped the class
+    END LOOP;
     observation_id := @extschema@.reyearn_observe(body, metadata);
     INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, status, probability,
                                           predicted_by_tenant, predicted_by_version)

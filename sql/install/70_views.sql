@@ -104,39 +104,37 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
               FROM (SELECT reyearn.current_tenant()) AS t (id)
         ), models AS (
             SELECT count(*) AS n,
-                   string_agg(format('"%s"', m.name), ', ' ORDER BY m.name) FILTER (WHERE v.version_id IS NULL) AS idle,
-                   string_agg(format('"%s"', m.name), ', ' ORDER BY m.name) FILTER (WHERE v.icu_version <> library.icu) AS foreign_icu
+                   string_agg(m.name, ', ' ORDER BY m.name) FILTER (WHERE v.version_id IS NULL) AS without_live,
+                   string_agg(m.name, ', ' ORDER BY m.name) FILTER (WHERE v.icu_version <> library.icu) AS other_icu
               FROM library
              CROSS JOIN reyearn.models AS m
               LEFT JOIN reyearn.model_versions AS v
                 ON v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
              WHERE m.tenant_id = reyearn.current_tenant()
         )
-        SELECT fact.name, fact.value,
-               CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END,
-               fact.advice
+        SELECT fact.name, fact.value, CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END, fact.advice
           FROM library, data, models, pg_extension AS extension,
                LATERAL (VALUES
-                   (1, 'extension version', extension.extversion, 'warning', NULL),
+                   (1, 'extension version', extension.extversion, 'ok', NULL),
                    (2, 'library version', library.version, 'warning',
-                       CASE WHEN NOT starts_with(library.version || '.', extension.extversion || '.')
-                            THEN 'It differs from the version of the extension: call ALTER EXTENSION reyearn UPDATE, then reconnect.' END),
-                   (3, 'built for PostgreSQL', library.postgresql, 'warning', NULL),
-                   (4, 'Unicode version', library.unicode, 'warning', NULL),
+                    CASE WHEN NOT starts_with(library.version || '.', extension.extversion || '.')
+                         THEN 'It is not that of the extension: ALTER EXTENSION reyearn UPDATE, then reconnect.' END),
+                   (3, 'built for PostgreSQL', library.postgresql, 'ok', NULL),
+                   (4, 'Unicode version', library.unicode, 'ok', NULL),
                    (5, 'ICU version', library.icu, 'warning',
-                       'Live versions of these models were made with another one and may read some texts differently; train them again: '
-                       || models.foreign_icu || '.'),
+                    'Live versions made with another one may read some texts differently; train again: '
+                    || models.other_icu || '.'),
                    (6, 'server encoding', library.encoding, 'warning',
-                       CASE WHEN library.encoding <> 'UTF8'
-                            THEN 'Each text is converted to UTF-8; a database in UTF8 is faster and holds every character.' END),
+                    CASE WHEN library.encoding <> 'UTF8'
+                         THEN 'Each text is converted to UTF-8, which costs time; prefer a database in UTF8.' END),
                    (7, 'restoring', CASE WHEN reyearn.restoring() THEN 'on' ELSE 'off' END, 'warning',
-                       CASE WHEN reyearn.restoring()
-                            THEN 'Triggers on annotations do nothing while check_function_bodies and row_security are both off: turn one of them on.' END),
-                   (8, 'classes', data.classes::text, 'note', NULL),
-                   (9, 'observations', data.observations::text, 'note', NULL),
-                   (10, 'annotations', data.annotations::text, 'note', NULL),
+                    CASE WHEN reyearn.restoring()
+                         THEN 'Triggers on annotations do nothing: turn check_function_bodies or row_security on.' END),
+                   (8, 'classes', data.classes::text, 'ok', NULL),
+                   (9, 'observations', data.observations::text, 'ok', NULL),
+                   (10, 'annotations', data.annotations::text, 'ok', NULL),
                    (11, 'models', models.n::text, 'note',
-                       'These have no live version yet; call reyearn_train() or reyearn_promote(): ' || models.idle || '.')
+                    'Call reyearn_train() for those without a live version: ' || models.without_live || '.')
                ) AS fact (place, name, value, severity, advice)
          WHERE extension.extname = 'reyearn'
          ORDER BY fact.place;

@@ -89,9 +89,12 @@ SELECT reyearn_create_model('new', 'no label');
 SELECT reyearn_create_model('new', NULL);
 SELECT reyearn_create_model('new', task => 'tagging');
 SELECT reyearn_create_model('new', task => NULL);
+\set VERBOSITY terse
 SELECT reyearn_create_model('new', algorithm => 'guess');
 SELECT reyearn_create_model('new', params => '{"aplha": 1}');
 SELECT reyearn_create_model('new', params => '{"alpha": -1}');
+SELECT reyearn_alter_model('all', params => '{"alpha": "much"}');
+\set VERBOSITY default
 SELECT reyearn_create_model('new', params => '[1]');
 SELECT reyearn_create_model('new', params => NULL);
 SELECT reyearn_create_model('new', retrain_after => -1);
@@ -100,7 +103,6 @@ SELECT reyearn_create_model('new', promotion => 'sometimes');
 SELECT reyearn_create_model('new', keep_versions => 0);
 SELECT reyearn_alter_model('new', keep_versions => 3);
 SELECT reyearn_alter_model(NULL);
-SELECT reyearn_alter_model('all', params => '{"alpha": "much"}');
 SELECT reyearn_alter_model('all', params => '3');
 SELECT reyearn_alter_model('all', keep_versions => 0);
 SELECT reyearn_drop_model('new');

@@ -2,6 +2,7 @@
 # Install what is missing of what Reyearn needs, or say what it is.
 #   test/deps.sh build   compiler, libraries, PostgreSQL
 #   test/deps.sh check   also what the tests need
+#   test/deps.sh bench   what the benchmark needs, and the libraries it compares with
 # Every need is probed for instead of looked up among packages, so what was installed by other means counts too.
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -23,6 +24,7 @@ has_server() {
 }
 has_perl() { command -v prove >/dev/null && perl -MTest::More -MIPC::Run -MTime::HiRes -e 1 2>/dev/null; }
 has_sklearn() { [[ $(find_python) ]]; }
+has_fasttext() { command -v fasttext >/dev/null; }
 
 # Which PostgreSQL to install for: the one PG_CONFIG stands for, else a server that is there, else the system's own.
 pg_major() {
@@ -53,9 +55,10 @@ survey() {
   need libxxhash-dev 'the header xxhash.h' has_header xxhash.h
   need "postgresql-server-dev-$major" "PostgreSQL's files for building extensions, found through PG_CONFIG" has_pgxs
   need "postgresql-$major" 'the PostgreSQL server of that PG_CONFIG, with ltree' has_server
+  [[ $level != build ]] || return
+  need libipc-run-perl "prove and Perl's IPC::Run" has_perl
   [[ $level == check ]] || return
   need libgtest-dev 'GoogleTest' has_header gtest/gtest.h
-  need libipc-run-perl "prove and Perl's IPC::Run" has_perl
 }
 
 apt_install() {
@@ -70,9 +73,13 @@ if ((${#missing[@]})) && command -v apt-get >/dev/null; then
   apt_install "${packages[@]}"
   survey
 fi
-if [[ $level == check ]] && ! has_sklearn; then
+if [[ $level != build ]] && ! has_sklearn; then
   command -v apt-get >/dev/null && apt_install python3-sklearn
-  has_sklearn || echo 'No Python with scikit-learn: the tests that compare with it will be skipped.'
+  has_sklearn || echo 'No Python with scikit-learn: what compares with it will be skipped.'
+fi
+if [[ $level == bench ]] && ! has_fasttext; then
+  command -v apt-get >/dev/null && apt_install fasttext
+  has_fasttext || echo 'No fastText: what compares with it will be skipped.'
 fi
 if ((${#missing[@]})); then
   echo 'Missing; please install:'

@@ -9,7 +9,7 @@ namespace reyearn {
 
 namespace {
 
-constexpr double kMaxExactInteger = 9007199254740992;  // 2^53: JSON numbers are read as doubles
+constexpr double kMaxExactInteger = 9007199254740991;  // 2^53 - 1: JSON numbers are read as doubles
 constexpr double kMinAlpha = 1e-10;                    // as scikit-learn: smaller ones underflow
 constexpr double kMaxAlpha = 1e6;
 
@@ -21,7 +21,7 @@ std::string number_to_json(double value) {
 
 [[noreturn]] void reject(const ParameterSpec& spec) {
   throw Error(ErrorCode::kInvalidArgument, std::string("invalid value for parameter \"") + spec.name + "\"",
-              std::string("It is a ") + spec.type + ", " + spec.range + ".",
+              std::string("It takes a value of type ") + spec.type + ": " + spec.range + ".",
               "The view reyearn.parameters lists all parameters with their ranges.");
 }
 
@@ -63,7 +63,7 @@ constexpr ParameterSpec kSpecs[] = {
      "whether the version that serves is trained on all texts, held-out ones included, once it has been judged", false,
      [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) { p.refit = boolean(s, v); },
      [](const Parameters& p) { return std::string(p.refit ? "true" : "false"); }},
-    {"seed", "integer", "0 to 9007199254740992", "seed of every choice left to chance, such as folds", false,
+    {"seed", "integer", "0 to 9007199254740991", "seed of every choice left to chance, such as folds", false,
      [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) { p.seed = integer_in(s, v, 0, kMaxExactInteger); },
      [](const Parameters& p) { return std::to_string(p.seed); }},
     {"ngram_range", "pair of integers", "[1, 1] to [5, 5], the first not above the second",

@@ -114,7 +114,7 @@ ModelRow only_model(int tenant_id, Snapshot snapshot) {
   }
   if (count > 1) {
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there are several models, and none was named"),
-                    errdetail("The models are %s%s.", names.data, count > kMostNames ? ", ..." : ""),
+                    errdetail("The models are %s%s.", names.data, count > kMostNames ? ", and more" : ""),
                     errhint("Name one of them, or set reyearn.default_model.")));
   }
   return model;

@@ -78,11 +78,11 @@ VersionRow require_live_version(const ModelRow& model, Snapshot snapshot) {
   if (newest == 0) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("model \"%s\" has no live version", name),
                     errdetail("It has not been trained yet."),
-                    errhint("Call SELECT * FROM reyearn_train('%s');", name)));
+                    errhint("Call SELECT * FROM reyearn_train(%s);", quote_literal_cstr(name))));
   }
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("model \"%s\" has no live version", name),
                   errdetail("Its newest version, %d, was not promoted.", newest),
-                  errhint("Call reyearn_promote('%s', %d).", name, newest)));
+                  errhint("Call reyearn_promote(%s, %d).", quote_literal_cstr(name), newest)));
   pg_unreachable();
 }
 

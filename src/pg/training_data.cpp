@@ -73,10 +73,6 @@ DataDigest digest_of(std::span<const std::byte> bytes) {
   return digest;
 }
 
-}  // namespace
-
-namespace {
-
 // A transaction with one snapshot does not see versions made since: it could neither number the next one nor compare
 // with the live one. Applications know that they have to retry after this error.
 void require_current_snapshot(const ModelRow& model) {

@@ -98,7 +98,8 @@ sub _tidy
 	return $text;
 }
 
-# A line for each table of the extension: its name, number of rows and a checksum of all it holds.
+# A line for each table of the extension: its name, number of rows and a checksum of all it holds, but when the default
+# tenant was made: CREATE EXTENSION does that.
 sub checksums
 {
 	my ($node, $database) = @_;
@@ -106,7 +107,8 @@ sub checksums
 		$database, q{
 		SET timezone = 'UTC';
 		SELECT format($$SELECT %L, count(*), md5(string_agg(row, '' ORDER BY row COLLATE "C"))
-		                  FROM (SELECT md5(t::text) FROM %s AS t) AS t (row)$$, c.oid::regclass, c.oid::regclass)
+		                  FROM (SELECT md5(%s) FROM %s AS t) AS t (row)$$, c.oid::regclass,
+		              CASE c.relname WHEN 'tenants' THEN 't.name || t.tenant_id' ELSE 't::text' END, c.oid::regclass)
 		  FROM pg_class AS c
 		 WHERE c.relnamespace = 'reyearn'::regnamespace AND c.relkind = 'r'
 		 ORDER BY c.relname

@@ -23,6 +23,9 @@ from sklearn.pipeline import make_pipeline
 
 MASK = (1 << 64) - 1
 FOLDS = 5
+# How the names of their characters begin; the first four are Han.
+SCRIPTS_WITHOUT_SPACES = ("CJK ", "KANGXI ", "IDEOGRAPHIC ", "HANGZHOU ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ",
+                          "KHMER ", "MYANMAR ")
 
 
 def xxh3(digest, seed=0):
@@ -55,8 +58,7 @@ def is_tokenized_differently(text):
     for character in text:
         if unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf"):
             return True
-        name = unicodedata.name(character, "")
-        if name.startswith(("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")):
+        if unicodedata.name(character, "").startswith(SCRIPTS_WITHOUT_SPACES):
             return True
     folded = [unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold()) for word in words(text)]
     return folded != words(text.lower())
@@ -92,8 +94,12 @@ def compare_predictions(run, learned, rows):
     model = pipeline(run["params"]).fit(texts, labels)
     test_texts = [row[0] for row in rows]
     fact("texts learned", len(texts))
+    fact("texts learned that are tokenized differently", sum(map(is_tokenized_differently, texts)))
+    excepted = np.array([is_tokenized_differently(text) for text in test_texts])
+    for text in np.array(test_texts, object)[excepted]:
+        fact("excepted", json.dumps(text))
     fact("texts predicted", len(rows))
-    fact("texts tokenized differently", sum(map(is_tokenized_differently, list(texts) + test_texts)))
+    fact("texts excepted", int(excepted.sum()))
 
     expected = model.predict_log_proba(test_texts)
     order = [list(model.classes_).index(label) for label in rows[0][2]]
@@ -103,13 +109,13 @@ def compare_predictions(run, learned, rows):
     # A float4 has its full precision down to 1.2e-38; above, rounding to it moves a logarithm by 6e-8 at most.
     fact("probabilities too small for a float4", int((found < 1.2e-38).sum()))
     with np.errstate(divide="ignore"):
-        fact("log probability differs by", np.abs(np.log(found) - expected[:, order]).max())
+        fact("log probability differs by", np.abs(np.log(found) - expected[:, order])[~excepted].max())
 
     highest = np.sort(expected, axis=1)
     ties = highest[:, -1] - highest[:, -2] < 1e-9
     other = model.classes_[expected.argmax(axis=1)] != np.array([row[1] for row in rows])
     fact("ties", int(ties.sum()))
-    fact("other labels but for ties", int((other & ~ties).sum()))
+    fact("other labels but for ties", int((other & ~ties & ~excepted).sum()))
 
 
 def compare_cross_validation(run, learned):

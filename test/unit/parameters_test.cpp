@@ -26,7 +26,7 @@ struct Case {
 const std::vector<Case> kCases = {
     {"holdout", {0.0, 0.2, 0.9}, {-0.001, 0.91, 1.0, kNan, kInfinity, true, std::string("0.2"), nullptr, Pair{0.2}}},
     {"refit", {true, false}, {1.0, 0.0, std::string("true"), nullptr, Pair{}}},
-    {"seed", {0.0, 1.0, 42.0, 9007199254740992.0}, {-1.0, 0.5, 1e16, kNan, kInfinity, false, std::string("1"), nullptr}},
+    {"seed", {0.0, 1.0, 42.0, 9007199254740991.0}, {-1.0, 0.5, 1e16, kNan, kInfinity, false, std::string("1"), nullptr}},
     {"ngram_range",
      {Pair{1, 1}, Pair{1, 2}, Pair{2, 2}, Pair{5, 5}, Pair{1, 5}},
      {Pair{}, Pair{1}, Pair{1, 2, 3}, Pair{0, 1}, Pair{-1, 1}, Pair{2, 1}, Pair{1, 6}, Pair{1, 1.5}, Pair{0.5, 1},
@@ -76,14 +76,14 @@ TEST(Parameters, RefuseWhatIsOutOfRangeOrOfAnotherType) {
 
 TEST(Parameters, SayTheRangeOfARefusedValue) {
   const Error error = test::error_of([] { with("min_df", 0.0); });
-  EXPECT_EQ(error.detail(), "It is a integer, 1 to 1000000.");
+  EXPECT_EQ(error.detail(), "It takes a value of type integer: 1 to 1000000.");
   EXPECT_FALSE(error.hint().empty());
 }
 
 TEST(Parameters, ReachTheField) {
   EXPECT_EQ(with("holdout", 0.25).holdout, 0.25);
   EXPECT_FALSE(with("refit", false).refit);
-  EXPECT_EQ(with("seed", 9007199254740992.0).seed, 9007199254740992);
+  EXPECT_EQ(with("seed", 9007199254740991.0).seed, 9007199254740991);
   EXPECT_EQ(with("ngram_range", Pair{2, 3}).text, (TextOptions{2, 3}));
   EXPECT_EQ(with("min_df", 7.0).min_df, 7);
   EXPECT_EQ(with("alpha", 0.01).alpha, 0.01);

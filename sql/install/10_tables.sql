@@ -1,7 +1,7 @@
 -- Tables. Keys of tenant data begin with tenant_id: unique and foreign keys bypass row security, and a key
 -- without the tenant would tell one tenant what another stores.
 --
--- Foreign keys run one way only (runs → versions → models → classes): a cycle among dumped tables would restore
+-- Foreign keys run one way only (runs to versions to models to classes): a cycle among dumped tables would restore
 -- empty. What is live is a flag on the version, never a reference from the model.
 
 CREATE SCHEMA reyearn;
@@ -112,7 +112,7 @@ CREATE TABLE reyearn.annotations (
 );
 -- Serves training (confirmed texts of a set of classes), the overview and the foreign key.
 CREATE INDEX annotations_class ON reyearn.annotations (tenant_id, class_id, status, observation_id);
-COMMENT ON TABLE  reyearn.annotations IS 'what is said of a text or a span of it: observation × class × status';
+COMMENT ON TABLE  reyearn.annotations IS 'what is said of a text or a span of it: an observation, a class and a status';
 COMMENT ON COLUMN reyearn.annotations.tenant_id IS 'tenant that owns the annotation';
 COMMENT ON COLUMN reyearn.annotations.annotation_id IS 'number of the annotation';
 COMMENT ON COLUMN reyearn.annotations.observation_id IS 'the text';
@@ -358,7 +358,7 @@ COMMENT ON COLUMN reyearn.run_labels."precision" IS 'share of those predicted as
 COMMENT ON COLUMN reyearn.run_labels.recall IS 'share of those of the class that were predicted as it; 0 when there were none';
 COMMENT ON COLUMN reyearn.run_labels.f1 IS 'harmonic mean of precision and recall';
 COMMENT ON COLUMN reyearn.run_labels.support IS 'number of texts of the class that it was scored on';
-COMMENT ON COLUMN reyearn.run_labels.confusion IS 'for texts of this class: predicted label → number of texts';
+COMMENT ON COLUMN reyearn.run_labels.confusion IS 'for texts of this class: number of texts by predicted label';
 
 -- Insert-only, without foreign key, so that those who annotate never wait for each other or for a training.
 CREATE TABLE reyearn.news (

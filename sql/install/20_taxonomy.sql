@@ -205,7 +205,7 @@ COMMENT ON FUNCTION reyearn.merge_class(int, bigint, bigint) IS
 CREATE FUNCTION reyearn_move_class(label ltree, new_label ltree, dry_run boolean DEFAULT false)
     RETURNS TABLE (what text, rows bigint)
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off    -- see 30_annotations.sql
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -1,5 +1,6 @@
 // Threads for the core: they run with all signals blocked, never touch PostgreSQL, and are joined before the call
-// returns or throws. The calling thread only waits, asking `should_stop` a hundred times a second.
+// returns or throws. The calling thread only waits, asking `should_stop` a hundred times a second: on that thread
+// alone, and it must not throw.
 #pragma once
 
 #include <atomic>
@@ -12,10 +13,9 @@
 #include <thread>
 #include <vector>
 
-namespace reyearn {
+#include "core/should_stop.hpp"
 
-// Asked on the calling thread only. It may be called often, and must not throw.
-using ShouldStop = std::function<bool()>;
+namespace reyearn {
 
 // True once the threads are to give up; long loops look at it.
 using StopFlag = std::atomic<bool>;
@@ -32,6 +32,9 @@ class Workers {
 
   // Waits until all are done. Throws what one of them threw, or Error(kCancelled).
   void wait(const ShouldStop& should_stop);
+
+  // Whether the bodies are to give up.
+  const StopFlag& stop() const { return stop_; }
 
   // Whether a body failed: the caller then has nothing to do but wait() for its exception.
   bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }

@@ -89,4 +89,9 @@ bool pg_try(void (*call)(void*), void* argument) {
   return is_done;
 }
 
+bool check_for_interrupts() {
+  if (INTERRUPTS_PENDING_CONDITION()) pg_call([] { CHECK_FOR_INTERRUPTS(); });
+  return false;
+}
+
 }  // namespace reyearn::pg

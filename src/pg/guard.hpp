@@ -83,4 +83,8 @@ auto pg_call(Body&& body) -> decltype(body()) {
   }
 }
 
+// A ShouldStop for the main thread while no others run: a request to cancel or to end the backend passes through the
+// core like any error of PostgreSQL.
+bool check_for_interrupts();
+
 }  // namespace reyearn::pg

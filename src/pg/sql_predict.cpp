@@ -45,7 +45,7 @@ struct LabelProbability {
 // than `depth` is rolled up. Most probable first, equal ones by label.
 std::vector<LabelProbability> probabilities(ServedModel& served, std::string_view body, std::size_t depth) {
   const Snapshot snapshot = GetActiveSnapshot();
-  const std::span<const double> scores = served.predictor().scores(body);
+  const std::span<const double> scores = served.predictor().scores(body, check_for_interrupts);
   std::vector<double> kept;
   std::vector<std::uint32_t> classes;
   for (std::uint32_t c = 0; c < scores.size(); ++c) {
@@ -98,7 +98,7 @@ PGDLLEXPORT Datum reyearn_predict(PG_FUNCTION_ARGS) {
   const ServedClass* best = guard([&] {
     ServedModel& served = served_model(fcinfo, model);
     const Snapshot snapshot = GetActiveSnapshot();
-    return served.find_class(served.best_existing_class(served.predictor().scores(body), snapshot), snapshot);
+    return served.find_class(served.best_existing_class(served.predictor().scores(body, check_for_interrupts), snapshot), snapshot);
   });
   return copy_ltree(best->label);
 }
@@ -155,7 +155,7 @@ PGDLLEXPORT Datum reyearn_predict_with(PG_FUNCTION_ARGS) {
   const std::string_view body = utf8_view(PG_GETARG_DATUM(1));
   const std::string_view label = guard([&] {
     Predictor& predictor = image_predictor(fcinfo, image);
-    return predictor.model().label(best_class(predictor.scores(body)));
+    return predictor.model().label(best_class(predictor.scores(body, check_for_interrupts)));
   });
   return ltree_datum(label);
 }

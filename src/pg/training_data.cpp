@@ -176,13 +176,12 @@ TextReader::TextReader(const ModelDefinition& model, const TrainingRequest& requ
 
 void TextReader::read(const EmitText& emit, const ShouldStop& should_stop) {
   while (has_rows_) {
-    emit_batch(emit);
-    if (should_stop()) throw Error(ErrorCode::kCancelled, "training was cancelled");
+    emit_batch(emit, should_stop);
     has_rows_ = cursor_.fetch(kRowsPerFetch, true);
   }
 }
 
-void TextReader::emit_batch(const EmitText& emit) {
+void TextReader::emit_batch(const EmitText& emit, const ShouldStop& should_stop) {
   for (std::uint64_t i = 0; i < cursor_.row_count(); ++i) {
     const SpiRow row = cursor_.row(i);
     const std::int64_t observation_id = row.int8(1);
@@ -197,6 +196,7 @@ void TextReader::emit_batch(const EmitText& emit) {
       return view;
     });
     emit(row_of(observation_id), text);
+    stop_if_asked(should_stop);  // after each text: a batch of large ones takes long
   }
 }
 

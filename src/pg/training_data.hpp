@@ -52,7 +52,7 @@ class TextReader {
   void close();
 
  private:
-  void emit_batch(const EmitText& emit);
+  void emit_batch(const EmitText& emit, const ShouldStop& should_stop);
   std::uint32_t row_of(std::int64_t observation_id) const;
 
   std::vector<std::pair<std::int64_t, std::uint32_t>> rows_;  // observation → example

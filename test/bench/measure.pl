@@ -19,6 +19,12 @@ use constant { VOCABULARY => 300_000, WORDS_PER_TEXT => 40, SEED => 1 };
 # Calls between two readings of the CPU time, and how often they change between one query and the other.
 use constant { CALLS => 2_000, ALTERNATIONS => 20 };
 
+my @parts = qw(predict train load call memory);
+for my $part (@ARGV)
+{
+	die "unknown part $part; the parts are @parts\n" if !grep { $_ eq $part } @parts;
+}
+
 my @news = (train => [ 'ag_news_5k.train', 'ag_news_extra.train' ], test => ['ag_news.test']);
 my $directory = PostgreSQL::Test::Utils::tempdir();
 my $python = $ENV{REYEARN_PYTHON};
@@ -382,10 +388,6 @@ my %measure = (
 
 sub load_average { return (split ' ', slurp_file('/proc/loadavg'))[0] }
 
-for my $part (@ARGV)
-{
-	die "unknown part $part; parts are: " . join(', ', sort keys %measure) . "\n" if !$measure{$part};
-}
 say_line 'fastText is not installed: left out.' if !$has_fasttext;
 say_line 'No Python with scikit-learn: left out.' if !$python;
 if (!is_installed('pgbench'))

@@ -86,7 +86,7 @@ sub check_rest
 	is(ask($observer, qq{SELECT count(*) FROM pg_locks WHERE pid = $pid}), '0', "$what: all locks released");
 	my @threads = glob("/proc/$pid/task/*");
 	is(scalar(@threads), 1, "$what: all threads gone");
-	my @open = grep { (readlink($_) // '') =~ /reyearn/ && readlink($_) !~ /reyearn\.so/ } glob("/proc/$pid/fd/*");
+	my @open = grep { (readlink($_) // q{}) =~ /pgsql_tmp/ } glob("/proc/$pid/fd/*");
 	is_deeply(\@open, [], "$what: all temporary files closed");
 	return;
 }

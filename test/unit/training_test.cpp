@@ -644,7 +644,7 @@ TEST(Training, IsCancelledWithinAShortTime) {
       data.train();
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kCancelled);
-      EXPECT_LT(std::chrono::steady_clock::now() - begin, delay + 1s);
+      EXPECT_LT(std::chrono::steady_clock::now() - begin, delay + 5s);
     }
   }
 }

@@ -117,11 +117,11 @@ ImageContestant::ImageContestant(const Contest& contest, std::span<const std::by
   }
 }
 
-void ImageContestant::see(int worker, std::uint32_t row, std::string_view text) {
+void ImageContestant::see(int worker, std::uint32_t row, std::string_view text, const ShouldStop& should_stop) {
   const std::uint32_t place = place_of_row_[row];
   if (place == kNoLabel) return;
   Predictor& predictor = predictors_[static_cast<std::size_t>(worker)];
-  predictions_[place] = make_prediction(predictor.scores(text), label_of_class_, contest_.labels[row]);
+  predictions_[place] = make_prediction(predictor.scores(text, should_stop), label_of_class_, contest_.labels[row]);
 }
 
 }  // namespace reyearn

@@ -32,7 +32,7 @@ class Contestant {
   // How it wants texts to be counted; unset: it does not want that.
   virtual std::optional<TextOptions> text_options() const { return std::nullopt; }
   // The texts as they pass, on the working threads.
-  virtual void see(int /*worker*/, std::uint32_t /*row*/, std::string_view /*text*/) {}
+  virtual void see(int /*worker*/, std::uint32_t /*row*/, std::string_view /*text*/, const ShouldStop& /*should_stop*/) {}
   // The counts of all texts; they must stay.
   virtual void use_counts(const TermCounts& /*counts*/) {}
 
@@ -74,7 +74,7 @@ class ImageContestant : public Contestant {
   // The image must stay.
   ImageContestant(const Contest& contest, std::span<const std::byte> image);
 
-  void see(int worker, std::uint32_t row, std::string_view text) override;
+  void see(int worker, std::uint32_t row, std::string_view text, const ShouldStop& should_stop) override;
   std::vector<Prediction> predictions() override { return predictions_; }
 
  private:

@@ -18,8 +18,11 @@ class Predictor {
 
   const ModelView& model() const { return model_; }
 
-  // Joint log-likelihood of each class, in the order of the model. Valid until the next call.
-  std::span<const double> scores(std::string_view text) { return scores(extractor_.extract(text)); }
+  // Joint log-likelihood of each class, in the order of the model. Valid until the next call. With a long text it may
+  // be given up, like Tokenizer::tokenize.
+  std::span<const double> scores(std::string_view text, const ShouldStop& should_stop = {}) {
+    return scores(extractor_.extract(text, should_stop));
+  }
   std::span<const double> scores(std::span<const FeatureCount> features);
 
  private:

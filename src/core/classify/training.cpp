@@ -121,11 +121,12 @@ void Training::read_texts(const TextSource& source) {
   DocumentQueue queue(
       threads,
       [&](int worker, std::uint32_t row, std::string_view text) {
+        const ShouldStop should_stop = [&queue] { return queue.is_stopping(); };
         for (std::size_t i = 0; i < counts_.size(); ++i) {
           FeatureExtractor& extractor = extractors[i * static_cast<std::size_t>(threads) + static_cast<std::size_t>(worker)];
-          counts_[i]->add(worker, row, extractor.extract(text));
+          counts_[i]->add(worker, row, extractor.extract(text, should_stop));
         }
-        if (live_) live_->see(worker, row, text);
+        if (live_) live_->see(worker, row, text, should_stop);
       },
       request_.execution.should_stop);
   source([&queue](std::uint32_t row, std::string_view text) { queue.add(row, text); });

@@ -29,6 +29,8 @@ class DocumentQueue {
   DocumentQueue& operator=(const DocumentQueue&) = delete;
 
   void add(std::uint32_t row, std::string_view text);
+  // True once the threads are to give up: for work on a text that takes long.
+  bool is_stopping() const { return workers_.stop().load(std::memory_order_relaxed); }
   // Waits until every text is worked on.
   void finish();
 

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/should_stop.hpp"
 #include "core/text/ascii_scan.hpp"
 #include "core/text/hash.hpp"
 
@@ -51,17 +52,23 @@ class UnicodeTokenizer {
 
 class Tokenizer {
  public:
-  // Calls sink(const Word&) for each word of `text`, in order.
+  // Calls sink(const Word&) for each word of `text`, in order. A long text asks `should_stop` between its windows, and
+  // throws what stop_if_asked does.
   template <typename Sink>
-  void tokenize(std::string_view text, Sink&& sink) {
+  void tokenize(std::string_view text, Sink&& sink, const ShouldStop& should_stop = {}) {
     std::size_t begin = 0;
-    while (begin < text.size()) begin += window(text, begin, sink);
+    while (begin < text.size()) {
+      begin += window(text, begin, sink, should_stop);
+      if (begin < text.size()) stop_if_asked(should_stop);
+    }
   }
 
  private:
+  static constexpr std::size_t kWordsPerQuestion = 1024;
+
   // Handles the runs that end within one window that starts at `begin`; returns how far it came.
   template <typename Sink>
-  std::size_t window(std::string_view text, std::size_t begin, Sink& sink) {
+  std::size_t window(std::string_view text, std::size_t begin, Sink& sink, const ShouldStop& should_stop) {
     const std::string_view part = text.substr(begin, AsciiScan::kWindow);
     const bool is_last = begin + part.size() == text.size();
     scan_.scan(part, is_last);
@@ -72,29 +79,32 @@ class Tokenizer {
         const std::size_t length = std::min(end - first, kMaxWordBytes);
         if (length >= 2) sink(Word{{scan_.lower(first), length}, begin + first, begin + end});
       } else {
-        unicode_words(text.substr(begin + first, end - first), begin + first, sink);
+        unicode_words(text.substr(begin + first, end - first), begin + first, sink, should_stop);
       }
     }
     if (scan_.consumed() > 0) return scan_.consumed();
-    return long_run(text, begin, sink);
+    return long_run(text, begin, sink, should_stop);
   }
 
   template <typename Sink>
-  void unicode_words(std::string_view run, std::size_t offset, Sink& sink) {
+  void unicode_words(std::string_view run, std::size_t offset, Sink& sink, const ShouldStop& should_stop) {
     unicode_.start(run, offset);
     Word word;
-    while (unicode_.next(word)) sink(word);
+    for (std::size_t count = 1; unicode_.next(word); ++count) {
+      sink(word);
+      if (count % kWordsPerQuestion == 0) stop_if_asked(should_stop);
+    }
   }
 
   // A run longer than a window: an ASCII one is one word, cut; another is left to ICU, which needs no window.
   template <typename Sink>
-  std::size_t long_run(std::string_view text, std::size_t begin, Sink& sink) {
+  std::size_t long_run(std::string_view text, std::size_t begin, Sink& sink, const ShouldStop& should_stop) {
     const std::size_t length = run_length(text.substr(begin));
     const std::string_view run = text.substr(begin, length);
     if (is_ascii_text(run)) {
       sink(Word{{scan_.lower(0), kMaxWordBytes}, begin, begin + length});
     } else {
-      unicode_words(run, begin, sink);
+      unicode_words(run, begin, sink, should_stop);
     }
     return length;
   }

@@ -16,8 +16,10 @@ has_cxx20() { echo '#include <span>' | "$CXX" -std=c++20 -x c++ -fsyntax-only - 
 has_header() {
   echo "#include <$1>" | "$CXX" -std=c++20 -x c++ -E - >/dev/null 2>&1 || [[ -e /usr/include/$1 ]]
 }
-# pg_config alone proves little: Debian's libpq-dev has one too, without what extensions are built with.
-has_pgxs() { [[ -f $("$PG_CONFIG" --pgxs 2>/dev/null) ]]; }
+# pg_config alone proves little: Debian's libpq-dev has one too, and its client package the makefiles without headers.
+has_pgxs() {
+  [[ -f $("$PG_CONFIG" --pgxs 2>/dev/null) && -f $("$PG_CONFIG" --includedir-server 2>/dev/null)/postgres.h ]]
+}
 has_server() {
   [[ -x $("$PG_CONFIG" --bindir 2>/dev/null)/initdb &&
     -f $("$PG_CONFIG" --sharedir 2>/dev/null)/extension/ltree.control ]]

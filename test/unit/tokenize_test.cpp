@@ -565,6 +565,16 @@ TEST(Tokenize, FindsRunsOfSeveralWindows) {
   }
 }
 
+TEST(Tokenize, GivesDictionariesStretchesOfThisLength) {
+  // Longer than one stretch: where it is cut, no dictionary can see the word.
+  for (const std::size_t characters : {4094, 4095, 4096, 4097, 4098, 8192, 9001}) {
+    std::string text;
+    for (std::size_t i = 0; i < characters; ++i) text += i % 3 == 0 ? "天" : i % 3 == 1 ? "安" : "门";
+    Tokenizer tokenizer;
+    expect_like_the_slow_one(tokenizer, text);
+  }
+}
+
 TEST(Tokenize, CutsWordsAtTheirLongestLength) {
   for (const std::size_t length : {kMaxWordBytes - 1, kMaxWordBytes, kMaxWordBytes + 1, kMaxWordBytes * 9}) {
     const std::vector<Token> tokens = tokens_of(std::string(length, 'A') + " b");

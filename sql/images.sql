@@ -121,8 +121,13 @@ UPDATE reyearn.model_images SET data = set_byte(data, 200, 255 - get_byte(data, 
 SELECT reyearn_export_model('moved');
 ROLLBACK;
 DELETE FROM reyearn.model_images;
+CREATE TEMP TABLE live AS SELECT version_id FROM reyearn.model_versions JOIN reyearn.models USING (tenant_id, model_id)
+ WHERE is_live AND name = 'moved';
 SELECT reyearn_export_model('moved');
-\c -
+-- The copy in shared memory serves on, until it is retired.
+SELECT reyearn_predict('dog');
+UPDATE reyearn.model_versions SET is_live = false WHERE version_id = (SELECT version_id FROM live);
+UPDATE reyearn.model_versions SET is_live = true WHERE version_id = (SELECT version_id FROM live);
 SELECT reyearn_predict('dog');
 SELECT * FROM reyearn_predict_proba('dog');
 -- Training heals it.

@@ -350,6 +350,23 @@ $$;
 COMMENT ON FUNCTION reyearn_rollback(text) IS
     'put the version back that the live one replaced; returns its number';
 
+-- Memory follows what is live. ENABLE ALWAYS: also for rows that replication applies.
+
+CREATE FUNCTION reyearn.version_changed() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'reyearn_version_changed'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.version_changed() IS
+    'has the commit bring a version that goes live into shared memory, and retire there what it replaces';
+
+CREATE TRIGGER version_changed AFTER INSERT OR UPDATE OR DELETE ON reyearn.model_versions
+    FOR EACH ROW EXECUTE FUNCTION reyearn.version_changed();
+COMMENT ON TRIGGER version_changed ON reyearn.model_versions IS 'keeps shared memory in step with what is live';
+CREATE TRIGGER versions_truncated AFTER TRUNCATE ON reyearn.model_versions
+    FOR EACH STATEMENT EXECUTE FUNCTION reyearn.version_changed();
+COMMENT ON TRIGGER versions_truncated ON reyearn.model_versions IS 'keeps shared memory in step with what is live';
+ALTER TABLE reyearn.model_versions ENABLE ALWAYS TRIGGER version_changed;
+ALTER TABLE reyearn.model_versions ENABLE ALWAYS TRIGGER versions_truncated;
+
 -- Quality.
 
 CREATE FUNCTION reyearn.run_of_version(model text, version int) RETURNS bigint

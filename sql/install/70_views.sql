@@ -111,9 +111,20 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
               LEFT JOIN reyearn.model_versions AS v
                 ON v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
              WHERE m.tenant_id = reyearn.current_tenant()
+        ), memory AS (
+            SELECT m.*,
+                   pg_size_pretty(m.limit_bytes) AS allowed,
+                   CASE m.last_private_reason
+                        WHEN 'over_limit' THEN 'Raise reyearn.shared_memory_limit.'
+                        WHEN 'no_shared_memory' THEN
+                             'Give the server more shared memory: enlarge /dev/shm, in Docker with --shm-size.'
+                        WHEN 'slow_loader' THEN 'See in pg_stat_activity what the session that loads it waits for.'
+                        WHEN 'too_many_in_statement' THEN 'Use fewer models in one statement.'
+                        ELSE 'Add reyearn to shared_preload_libraries and restart.' END AS private_advice
+              FROM reyearn.shared_memory() AS m
         )
         SELECT fact.name, fact.value, CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END, fact.advice
-          FROM library, data, models, pg_extension AS extension,
+          FROM library, data, models, memory, pg_extension AS extension,
                LATERAL (VALUES
                    (1, 'extension version', extension.extversion, 'ok', NULL),
                    (2, 'library version', library.version, 'warning',
@@ -134,7 +145,24 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                    (9, 'observations', data.observations::text, 'ok', NULL),
                    (10, 'annotations', data.annotations::text, 'ok', NULL),
                    (11, 'models', models.n::text, 'note',
-                    'Call reyearn_train() for those without a live version: ' || models.without_live || '.')
+                    'Call reyearn_train() for those without a live version: ' || models.without_live || '.'),
+                   (12, 'preloaded', CASE WHEN memory.is_preloaded THEN 'yes' ELSE 'no' END, 'note',
+                    CASE WHEN NOT memory.is_preloaded
+                         THEN 'Add to postgresql.conf, beside what is there, and restart: '
+                              'shared_preload_libraries = ''reyearn''.' END),
+                   (13, 'shared models', format('%s versions, %s of %s', memory.live, pg_size_pretty(memory.live_bytes),
+                                                memory.allowed), 'ok', NULL),
+                   (14, 'retired models', format('%s versions, %s, held by %s sessions', memory.retired,
+                                                 pg_size_pretty(memory.retired_bytes), memory.sessions_with_retired),
+                    'note',
+                    CASE WHEN memory.retired > 0
+                         THEN 'They go when those sessions end their transactions: see pg_stat_activity for old ones.'
+                    END),
+                   (15, 'private models', format('%s in %s sessions', pg_size_pretty(memory.private_bytes),
+                                                 memory.sessions_with_private), 'warning',
+                    CASE WHEN memory.sessions_with_private > 0
+                         THEN format('Last time because of %s. ', replace(memory.last_private_reason, '_', ' '))
+                              || memory.private_advice END)
                ) AS fact (place, name, value, severity, advice)
          WHERE extension.extname = 'reyearn'
          ORDER BY fact.place;

@@ -53,17 +53,19 @@ struct IndexScan {
   Relation table;
   Relation index;
   SysScanDesc scan;
-  Snapshot registered;
 };
 
 IndexScan begin_scan(const char* table, const char* index, ScanKeyData* keys, int key_count, Snapshot snapshot) {
   IndexScan s;
-  s.registered = snapshot == nullptr ? RegisterSnapshot(GetLatestSnapshot()) : nullptr;
   s.table = table_open(relation_oid(table), AccessShareLock);
   s.index = index_open(relation_oid(index), AccessShareLock);
-  s.scan = systable_beginscan_ordered(s.table, s.index, s.registered != nullptr ? s.registered : snapshot, key_count,
-                                      keys);
+  s.scan = systable_beginscan_ordered(s.table, s.index, snapshot, key_count, keys);  // NULL: the catalog snapshot
   return s;
+}
+
+RowState state_of(const IndexScan& s, HeapTuple row) {
+  const auto* slot = reinterpret_cast<const BufferHeapTupleTableSlot*>(s.scan->slot);
+  return {RelationGetRelid(s.table), row->t_self, HeapTupleHeaderGetRawXmin(row->t_data), slot->buffer};
 }
 
 HeapTuple next_row(IndexScan& s) { return systable_getnext_ordered(s.scan, ForwardScanDirection); }
@@ -72,7 +74,6 @@ void end_scan(IndexScan& s) {
   systable_endscan_ordered(s.scan);
   index_close(s.index, AccessShareLock);
   table_close(s.table, AccessShareLock);
-  if (s.registered != nullptr) UnregisterSnapshot(s.registered);
 }
 
 Datum column(const IndexScan& s, HeapTuple row, AttrNumber number, bool* is_null = nullptr) {
@@ -85,7 +86,7 @@ std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, S
   IndexScan s = begin_scan("models", "models_tenant_id_name_key", keys, 2, snapshot);
   std::optional<ModelRow> model;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
-    model = ModelRow{tenant_id, DatumGetInt64(column(s, row, kModelsModelId))};
+    model = ModelRow{tenant_id, DatumGetInt64(column(s, row, kModelsModelId)), state_of(s, row)};
   }
   end_scan(s);
   return model;
@@ -96,12 +97,13 @@ ModelRow only_model(int tenant_id, Snapshot snapshot) {
   constexpr int kMostNames = 20;
   ScanKeyData key = int4_key(kModelsTenantId, tenant_id);
   IndexScan s = begin_scan("models", "models_tenant_id_name_key", &key, 1, snapshot);
-  ModelRow model{tenant_id, 0};
+  ModelRow model{tenant_id, 0, {}};
   int count = 0;
   StringInfoData names;
   initStringInfo(&names);
   for (HeapTuple row; HeapTupleIsValid(row = next_row(s)); ++count) {
     model.model_id = DatumGetInt64(column(s, row, kModelsModelId));
+    model.state = state_of(s, row);
     const std::string_view name = text_view(column(s, row, kModelsName));
     if (count < kMostNames) {
       appendStringInfo(&names, "%s\"%.*s\"", count > 0 ? ", " : "", static_cast<int>(name.size()), name.data());
@@ -123,6 +125,7 @@ ModelRow only_model(int tenant_id, Snapshot snapshot) {
 VersionRow version_row(const IndexScan& s, HeapTuple row) {
   VersionRow version;
   bool is_not_pruned;
+  version.state = state_of(s, row);
   version.tenant_id = DatumGetInt32(column(s, row, kVersionsTenantId));
   version.version_id = DatumGetInt64(column(s, row, kVersionsVersionId));
   version.model_id = DatumGetInt64(column(s, row, kVersionsModelId));
@@ -172,6 +175,25 @@ void visit_chunks(const VersionRow& version, const char* kind, Snapshot snapshot
 
 }  // namespace
 
+// The buffer is asked for first: the table may have been cut short since, and reading beyond its end is an error.
+bool shows(Snapshot snapshot, const RowState& state) {
+  Relation table = try_table_open(state.table, AccessShareLock);
+  if (table == nullptr) return false;
+  bool is_shown = false;
+  if (pin_recent_buffer(table, ItemPointerGetBlockNumber(&state.place), state.buffer)) {
+    HeapTupleData row;
+    Buffer buffer;
+    row.t_self = state.place;
+    if (heap_fetch(table, snapshot, &row, &buffer, false)) {
+      is_shown = HeapTupleHeaderGetRawXmin(row.t_data) == state.written_by;
+      ReleaseBuffer(buffer);
+    }
+    ReleaseBuffer(state.buffer);
+  }
+  table_close(table, AccessShareLock);
+  return is_shown;
+}
+
 Oid relation_oid(const char* name) {
   const Oid schema = get_namespace_oid("reyearn", true);
   const Oid relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
@@ -182,9 +204,11 @@ Oid relation_oid(const char* name) {
   return relation;
 }
 
-void check_may_read(const char* table) {
-  const AclResult result = pg_class_aclcheck(relation_oid(table), GetUserId(), ACL_SELECT);
-  if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, table);
+void check_may_read(const char* table) { check_may_read(relation_oid(table)); }
+
+void check_may_read(Oid table) {
+  const AclResult result = pg_class_aclcheck(table, GetUserId(), ACL_SELECT);
+  if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, get_rel_name(table));
 }
 
 ModelRow find_model(std::string_view name, Snapshot snapshot) {
@@ -216,6 +240,12 @@ std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snap
   return scan_version("model_versions_live", keys, 2, snapshot);
 }
 
+bool is_live_for_all(const VersionRow& version) {
+  const std::optional<VersionRow> live = find_live_version({version.tenant_id, version.model_id, {}}, nullptr);
+  return live && live->version_id == version.version_id &&
+         !TransactionIdIsCurrentTransactionId(live->state.written_by);
+}
+
 std::optional<VersionRow> find_version(const ModelRow& model, int version, Snapshot snapshot) {
   ScanKeyData keys[] = {int4_key(kVersionsTenantId, model.tenant_id), int8_key(kVersionsModelId, model.model_id),
                         int4_key(kVersionsVersion, version)};
@@ -229,7 +259,8 @@ int newest_version(const ModelRow& model, Snapshot snapshot) {
   return newest ? newest->version : 0;
 }
 
-bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into, Snapshot snapshot) {
+bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into, Snapshot snapshot,
+                void (*progress)(std::size_t)) {
   std::size_t size = 0;
   bool fits = true;
   visit_chunks(version, kind, snapshot, [&](Datum stored) {
@@ -240,6 +271,7 @@ bool read_image(const VersionRow& version, const char* kind, std::span<std::byte
     size += chunk_size;
     // Chunks are copied out of TOAST one by one: together they would take the image's size again.
     if (chunk != reinterpret_cast<bytea*>(DatumGetPointer(stored))) pfree(chunk);
+    if (progress != nullptr) progress(size);
     return fits;
   });
   return fits && size == into.size();
@@ -261,7 +293,7 @@ ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot)
   IndexScan s = begin_scan("classes", "classes_pkey", keys, 2, snapshot);
   ClassRow found;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
-    found = {true, class_id, PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kClassesLabel)))};
+    found = {true, state_of(s, row), class_id, PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kClassesLabel)))};
   }
   end_scan(s);
   return found;

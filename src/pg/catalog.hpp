@@ -1,7 +1,8 @@
 // Reads of the reyearn.* tables by index, without SPI: what serving needs on its way to a prediction.
 //
 // All functions may raise PostgreSQL errors: call them with no C++ object alive, or in pg_call. They read what the
-// given snapshot shows, or, for NULL, what is committed now. They bypass row security, as every read by C code does:
+// given snapshot shows, or, for NULL, what is committed now: by the catalog snapshot, which for these tables is taken
+// anew each time, and which parallel workers may take too. They bypass row security, as every read by C code does:
 // check_may_read first.
 #pragma once
 
@@ -16,12 +17,22 @@ namespace reyearn::pg {
 
 inline constexpr int kDefaultTenant = 0;
 
+// One state of a row: where it lies in its table and who wrote it. A change of the row makes another one.
+struct RowState {
+  Oid table = InvalidOid;
+  ItemPointerData place = {};
+  TransactionId written_by = InvalidTransactionId;
+  Buffer buffer = InvalidBuffer;  // where its block was
+};
+
 struct ModelRow {
   int tenant_id;
   std::int64_t model_id;
+  RowState state;
 };
 
 struct VersionRow {
+  RowState state;
   int tenant_id;
   std::int64_t version_id;
   std::int64_t model_id;
@@ -32,11 +43,16 @@ struct VersionRow {
   std::uint64_t image_checksum;
 };
 
+// Whether the snapshot shows the row in this very state. A few hundred nanoseconds, where finding it by its key takes
+// microseconds; false also when that could not be found out cheaply.
+bool shows(Snapshot snapshot, const RowState& state);
+
 // oid of a table or index of schema reyearn; an error when the extension is not installed.
 Oid relation_oid(const char* name);
 
 // Error unless the current user may read that table of schema reyearn.
 void check_may_read(const char* table);
+void check_may_read(Oid table);
 
 // The model of that name; for one without data, what reyearn.default_model names, else the only model there is.
 // An error that says what to do when there is none such.
@@ -46,18 +62,22 @@ ModelRow find_model(std::string_view name, Snapshot snapshot);
 char* model_name(const ModelRow& model, Snapshot snapshot);
 
 std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snapshot);
+// Whether the version is live for everybody: committed, and not replaced by now.
+bool is_live_for_all(const VersionRow& version);
 std::optional<VersionRow> find_version(const ModelRow& model, int version, Snapshot snapshot);
 // The highest version number of a model; 0: it has none.
 int newest_version(const ModelRow& model, Snapshot snapshot);
 
 // Copies the image of a version into `into`, which has exactly its size. False when the chunks do not add up to that.
+// `progress`, if any, is told after each chunk how many bytes there are.
 [[nodiscard]] bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into,
-                              Snapshot snapshot);
+                              Snapshot snapshot, void (*progress)(std::size_t) = nullptr);
 // Bytes of an image; 0 when the version has no such image.
 std::size_t image_size(const VersionRow& version, const char* kind, Snapshot snapshot);
 
 struct ClassRow {
   bool exists = false;
+  RowState state;
   std::int64_t class_id = 0;
   Datum label = 0;  // ltree, in the current context
 };

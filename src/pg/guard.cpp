@@ -89,6 +89,16 @@ bool pg_try(void (*call)(void*), void* argument) {
   return is_done;
 }
 
+bool pg_attempt(void (*call)(void*), void* argument, char* message, std::size_t size) {
+  if (pg_try(call, argument)) return true;
+  if (geterrcode() == ERRCODE_QUERY_CANCELED) throw PgError{};  // what ends the backend is no error
+  ErrorData* error = pg_call([] { return CopyErrorData(); });
+  FlushErrorState();
+  strlcpy(message, error->message, size);
+  FreeErrorData(error);
+  return false;
+}
+
 bool check_for_interrupts() {
   if (INTERRUPTS_PENDING_CONDITION()) pg_call([] { CHECK_FOR_INTERRUPTS(); });
   return false;

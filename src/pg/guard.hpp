@@ -4,10 +4,11 @@
 //                  last C++ frame is gone.
 //   pg_call(body)  the other way: runs PostgreSQL calls while C++ objects are alive; an error unwinds them as PgError
 //                  on its way to the guard, which raises it again.
+//   pg_attempt(…)  for what may fail and leaves nothing behind when it does: takes the error back.
 //
 // The error of a PgError stays where PostgreSQL keeps it until the guard re-throws it: nothing is copied, so nothing
 // can fail on the way. Therefore nobody else may swallow a PgError, and destructors it passes must call nothing that
-// can raise an error.
+// can raise an error: releasing memory, lightweight locks of ours and segments is what they may do.
 #pragma once
 
 #include <exception>
@@ -81,6 +82,14 @@ auto pg_call(Body&& body) -> decltype(body()) {
     }
     return call.result;
   }
+}
+
+// Calls `body`; false when it raised an error, whose message is copied, clipped, and which is over then. For a few calls
+// after which PostgreSQL needs no clean-up. A request to cancel is not taken back: throws PgError.
+[[nodiscard]] bool pg_attempt(void (*call)(void*), void* argument, char* message, std::size_t size);
+template <typename Body, std::size_t kSize>
+[[nodiscard]] bool pg_attempt(Body&& body, char (&message)[kSize]) {
+  return pg_attempt([](void* b) { (*static_cast<std::remove_reference_t<Body>*>(b))(); }, &body, message, kSize);
 }
 
 // A ShouldStop for the main thread while no others run: a request to cancel or to end the backend passes through the

@@ -1,6 +1,7 @@
-// Module magic and _PG_init: settings and callbacks, nothing else.
-#include "pg/serving.hpp"
+// Module magic and _PG_init: settings, shared memory and callbacks, nothing else.
+#include "pg/registry.hpp"
 #include "pg/settings.hpp"
+#include "pg/transaction_end.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -11,5 +12,6 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
   reyearn::pg::define_settings();
-  reyearn::pg::watch_subtransactions();
+  reyearn::pg::Registry::reserve();
+  reyearn::pg::watch_transactions();
 }

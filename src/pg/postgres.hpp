@@ -7,6 +7,7 @@ extern "C" {
 
 #include "access/detoast.h"
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -14,6 +15,7 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/tablespace.h"
+#include "commands/trigger.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
@@ -21,9 +23,17 @@ extern "C" {
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/bufmgr.h"
+#include "storage/condition_variable.h"
+#include "storage/dsm.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
+#include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -34,8 +44,12 @@ extern "C" {
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -65,6 +79,33 @@ inline LocalTransactionId local_transaction_id() {
   return MyProc->vxid.lxid;
 #else
   return MyProc->lxid;
+#endif
+}
+
+// Number of this backend among all that the server may have at a time: from 0, below MaxBackends.
+inline int backend_number() {
+#if PG_VERSION_NUM >= 170000
+  return MyProcNumber;
+#else
+  return MyBackendId - 1;
+#endif
+}
+
+// Makes a backend that waits for its client run an empty transaction; one at work does so once it waits.
+inline void rouse_backend(pid_t pid, int number) {
+#if PG_VERSION_NUM >= 170000
+  SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, number);
+#else
+  SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, number + 1);
+#endif
+}
+
+// Pins a block if it still lies in the buffer where it was seen before.
+inline bool pin_recent_buffer(Relation relation, BlockNumber block, Buffer seen) {
+#if PG_VERSION_NUM >= 160000
+  return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, seen);
+#else
+  return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, seen);
 #endif
 }
 

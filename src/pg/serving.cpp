@@ -1,10 +1,18 @@
-// Which version is live follows from the active snapshot, so the answer may be kept as long as the snapshot shows the
-// same. Two snapshots of one transaction do when xmin, xmax, the number of transactions in progress and the current
-// command agree: below the same xmax the set of transactions in progress only shrinks. A rollback to a savepoint takes
-// changes back without a new command, so it is counted beside them.
+// Remembering by snapshot. Two snapshots show the same committed rows when xmin, xmax and the number of transactions in
+// progress agree: below the same xmax the set of transactions in progress only shrinks. What the own transaction has
+// written besides depends on the command, and a rollback to a savepoint takes changes back without a new command; all
+// that matters only once the transaction has an id. On a server where nobody writes, finding the version again is a
+// comparison of a few words.
+//
+// Where others write, the snapshot is a new one every time. Then the rows that the answer came from are looked at where
+// they lie: if the snapshot shows the model's row and the version's row in the very state they were found in, the answer
+// still holds, since a snapshot shows one live version of a model. Only otherwise is it looked up.
 #include "pg/serving.hpp"
 
-#include <limits>
+#include <algorithm>
+#include <list>
+#include <memory>
+#include <string>
 
 #include "core/error.hpp"
 #include "pg/call_site.hpp"
@@ -19,21 +27,19 @@ namespace {
 
 std::uint64_t rollbacks_to_savepoint = 0;
 
-struct SnapshotIdentity {
-  LocalTransactionId transaction = InvalidLocalTransactionId;
-  TransactionId xmin = 0;
-  TransactionId xmax = 0;
-  uint32 in_progress = 0;
-  int32 subtransactions = 0;
-  CommandId command = 0;
-  std::uint64_t rollbacks = 0;
-
-  bool operator==(const SnapshotIdentity&) const = default;
-};
-
 SnapshotIdentity identify(Snapshot snapshot) {
-  return {local_transaction_id(), snapshot->xmin,   snapshot->xmax,        snapshot->xcnt,
-          snapshot->subxcnt,      snapshot->curcid, rollbacks_to_savepoint};
+  SnapshotIdentity identity;
+  identity.xmin = snapshot->xmin;
+  identity.xmax = snapshot->xmax;
+  identity.in_progress = snapshot->xcnt;
+  identity.subtransactions = snapshot->subxcnt;
+  identity.is_of_recovery = snapshot->takenDuringRecovery;
+  if (TransactionIdIsValid(GetTopTransactionIdIfAny())) {
+    identity.transaction = local_transaction_id();
+    identity.command = snapshot->curcid;
+    identity.rollbacks = rollbacks_to_savepoint;
+  }
+  return identity;
 }
 
 // Who asks for which model. The role and the default may change between two calls with the same snapshot.
@@ -41,6 +47,8 @@ struct Request {
   Oid role;
   bool is_default;
   std::string_view name;
+
+  bool names_none() const { return is_default && name.empty(); }
 };
 
 Request identify(std::string_view name) {
@@ -48,27 +56,77 @@ Request identify(std::string_view name) {
   return {GetUserId(), is_default, is_default ? std::string_view(settings().default_model) : name};
 }
 
-// What a call site keeps between calls.
-struct ServingSite {
-  SnapshotIdentity snapshot;
+// What was found for a request.
+struct Answer {
   Oid role = InvalidOid;
   bool is_default = false;
   std::string name;
-  std::unique_ptr<ServedModel> served;
+  ModelRow model;
+  std::shared_ptr<ServedModel> served;
+  SnapshotIdentity checked_for;
 
-  bool is_current(const SnapshotIdentity& now, const Request& request) const {
-    return served && snapshot == now && role == request.role && is_default == request.is_default &&
-           name == request.name;
+  bool is_to(const Request& request) const {
+    return role == request.role && is_default == request.is_default && name == request.name;
   }
 };
 
-void count_rollbacks(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) ++rollbacks_to_savepoint;
+// Fewer than a backend can hold in shared memory, so that a statement finds places for others.
+constexpr std::size_t kMostAnswers = 8;
+
+// The answers of this backend, given last come first. Never destroyed: pins must not be touched when the process exits.
+std::list<Answer>& answers() {
+  static auto* const all = new std::list<Answer>;
+  return *all;
+}
+
+// What a call site keeps between calls.
+struct ServingSite {
+  Answer answer;
+};
+
+// May raise PostgreSQL errors.
+bool still_holds(const Answer& answer, const Request& request, Snapshot snapshot) {
+  if (!shows(snapshot, answer.model.state) || !shows(snapshot, answer.served->version().state)) return false;
+  check_may_read(answer.model.state.table);
+  // Another model may have been created beside what was the only one.
+  return !request.names_none() || find_model({}, snapshot).model_id == answer.model.model_id;
+}
+
+Answer* find_answer(const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
+  std::list<Answer>& all = answers();
+  const auto known = std::find_if(all.begin(), all.end(), [&](const Answer& answer) { return answer.is_to(request); });
+  if (known == all.end()) return nullptr;
+  if (known->checked_for != now) {
+    if (known->served->loaded().may_be_shared_now()) return nullptr;
+    if (!pg_call([&] { return still_holds(*known, request, snapshot); })) return nullptr;
+    known->checked_for = now;
+  }
+  all.splice(all.begin(), all, known);
+  return &all.front();
+}
+
+Answer& look_up(std::string_view name, const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
+  Answer answer{request.role, request.is_default, std::string(request.name), {}, nullptr, now};
+  const VersionRow version = pg_call([&] {
+    check_may_read("models");
+    answer.model = find_model(name, snapshot);
+    return require_live_version(answer.model, snapshot);
+  });
+  answer.served = std::make_shared<ServedModel>(version, load_model(version, snapshot));
+  std::list<Answer>& all = answers();
+  all.remove_if([&](const Answer& known) { return known.is_to(request); });
+  all.push_front(std::move(answer));
+  if (all.size() > kMostAnswers) all.pop_back();
+  return all.front();
 }
 
 }  // namespace
 
-void watch_subtransactions() { RegisterSubXactCallback(count_rollbacks, nullptr); }
+void count_rollback_to_savepoint() { ++rollbacks_to_savepoint; }
+
+void forget_outdated_served_models() {
+  answers().remove_if([](const Answer& answer) { return answer.served->loaded().is_outdated(); });
+}
 
 VersionRow require_live_version(const ModelRow& model, Snapshot snapshot) {
   const std::optional<VersionRow> live = find_live_version(model, snapshot);
@@ -91,43 +149,47 @@ ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name) {
   const Snapshot snapshot = GetActiveSnapshot();
   const SnapshotIdentity now = identify(snapshot);
   const Request request = identify(name);
-  if (site.is_current(now, request)) return *site.served;
-
-  site.served.reset();
-  const VersionRow version = pg_call([&] {
-    check_may_read("models");
-    return require_live_version(find_model(name, snapshot), snapshot);
-  });
-  site.served = std::make_unique<ServedModel>(version, load_model(version, snapshot));
-  site.snapshot = now;
-  site.role = request.role;
-  site.is_default = request.is_default;
-  site.name = request.name;
-  return *site.served;
-}
-
-const ServedClass* ServedModel::find_class(std::uint32_t class_index, Snapshot snapshot) {
-  std::optional<ServedClass>& known = classes_[class_index];
-  if (!known) {
-    known.emplace();
-    const ClassRow row =
-        pg_call([&] { return find_class_row(version_.tenant_id, view().class_id(class_index), snapshot); });
-    if (row.exists) {
-      const char* label = DatumGetPointer(row.label);
-      known->class_id = row.class_id;
-      known->label.assign(label, label + VARSIZE_ANY(label));
-      pg_call([&] { pfree(DatumGetPointer(row.label)); });
-    }
+  Answer& answer = site.answer;
+  if (!answer.served || answer.checked_for != now || !answer.is_to(request)) {
+    const Answer* found = find_answer(request, now, snapshot);
+    answer = found != nullptr ? *found : look_up(name, request, now, snapshot);
   }
-  return known->label.empty() ? nullptr : &*known;
+  answer.served->set_snapshot(snapshot, now);
+  return *answer.served;
 }
 
-std::uint32_t ServedModel::best_existing_class(std::span<const double> scores, Snapshot snapshot) {
+std::span<const double> ServedModel::scores(std::string_view body) {
+  const CallTimer timer(*model_);
+  return predictor_.scores(body, check_for_interrupts);
+}
+
+const ServedClass* ServedModel::find_class(std::uint32_t class_index) {
+  ServedClass& known = classes_[class_index];
+  if (known.checked_for != snapshot_identity_) {
+    if (known.label.empty() || !pg_call([&] { return shows(snapshot_, known.state); })) look_up(class_index, known);
+    known.checked_for = snapshot_identity_;
+  }
+  return known.label.empty() ? nullptr : &known;
+}
+
+void ServedModel::look_up(std::uint32_t class_index, ServedClass& known) {
+  known.label.clear();
+  const ClassRow row =
+      pg_call([&] { return find_class_row(version_.tenant_id, view().class_id(class_index), snapshot_); });
+  if (!row.exists) return;
+  const char* label = DatumGetPointer(row.label);
+  known.class_id = row.class_id;
+  known.state = row.state;
+  known.label.assign(label, label + VARSIZE_ANY(label));
+  pg_call([&] { pfree(DatumGetPointer(row.label)); });
+}
+
+std::uint32_t ServedModel::best_existing_class(std::span<const double> scores) {
   const std::uint32_t best = best_class(scores);
-  if (find_class(best, snapshot) != nullptr) return best;
+  if (find_class(best) != nullptr) return best;
   std::optional<std::uint32_t> next;
   for (std::uint32_t c = 0; c < scores.size(); ++c) {
-    if (find_class(c, snapshot) != nullptr && (!next || scores[c] > scores[*next])) next = c;
+    if (find_class(c) != nullptr && (!next || scores[c] > scores[*next])) next = c;
   }
   if (!next) {
     throw Error(ErrorCode::kNotEnoughData, "all classes that the model predicts were dropped",

@@ -7,7 +7,7 @@
 #include "core/version.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
-#include "pg/model_cache.hpp"
+#include "pg/stored_image.hpp"
 #include "pg/parameters.hpp"
 #include "pg/serving.hpp"
 #include "pg/training_data.hpp"
@@ -157,7 +157,7 @@ PGDLLEXPORT Datum reyearn_image_algorithm(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(reyearn_store_image);
 PGDLLEXPORT Datum reyearn_store_image(PG_FUNCTION_ARGS) {
   check_may_read("models");
-  const ModelRow id{kDefaultTenant, PG_GETARG_INT64(0)};
+  const ModelRow id{kDefaultTenant, PG_GETARG_INT64(0), {}};
   const std::span<const std::byte> bytes = bytes_view(PG_GETARG_DATUM(1));
   Datum* class_ids;
   int count;

@@ -44,20 +44,19 @@ struct LabelProbability {
 // Probabilities by label, as labels are now: dropped classes are left out, merged ones added up, and what lies deeper
 // than `depth` is rolled up. Most probable first, equal ones by label.
 std::vector<LabelProbability> probabilities(ServedModel& served, std::string_view body, std::size_t depth) {
-  const Snapshot snapshot = GetActiveSnapshot();
-  const std::span<const double> scores = served.predictor().scores(body, check_for_interrupts);
+  const std::span<const double> scores = served.scores(body);
   std::vector<double> kept;
   std::vector<std::uint32_t> classes;
   for (std::uint32_t c = 0; c < scores.size(); ++c) {
-    if (served.find_class(c, snapshot) == nullptr) continue;
+    if (served.find_class(c) == nullptr) continue;
     kept.push_back(scores[c]);
     classes.push_back(c);
   }
-  if (kept.empty()) served.best_existing_class(scores, snapshot);  // throws
+  if (kept.empty()) served.best_existing_class(scores);  // throws
   softmax(kept);
   std::map<std::string, LabelProbability> by_label;
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    const ServedClass& one = *served.find_class(classes[i], snapshot);
+    const ServedClass& one = *served.find_class(classes[i]);
     const std::string_view label = pg_call([&] { return label_of(PointerGetDatum(one.label.data())); });
     const std::string prefix(label_prefix(label, depth));
     by_label.try_emplace(prefix, LabelProbability{prefix, one.class_id, 0}).first->second.probability += kept[i];
@@ -97,8 +96,7 @@ PGDLLEXPORT Datum reyearn_predict(PG_FUNCTION_ARGS) {
   const std::string_view model = optional_text(fcinfo, 1);
   const ServedClass* best = guard([&] {
     ServedModel& served = served_model(fcinfo, model);
-    const Snapshot snapshot = GetActiveSnapshot();
-    return served.find_class(served.best_existing_class(served.predictor().scores(body, check_for_interrupts), snapshot), snapshot);
+    return served.find_class(served.best_existing_class(served.scores(body)));
   });
   return copy_ltree(best->label);
 }

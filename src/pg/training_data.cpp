@@ -7,7 +7,7 @@
 #include "core/classify/examples.hpp"
 #include "core/error.hpp"
 #include "pg/datum.hpp"
-#include "pg/model_cache.hpp"
+#include "pg/stored_image.hpp"
 #include "pg/parameters.hpp"
 
 #include "pg/postgres.hpp"

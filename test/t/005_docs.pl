@@ -9,7 +9,10 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
-$node->append_conf('postgresql.conf', 'client_min_messages = warning');
+$node->append_conf('postgresql.conf', <<'END');
+client_min_messages = warning
+shared_preload_libraries = 'reyearn'
+END
 $node->start;
 
 # Space at line ends and empty lines do not count.

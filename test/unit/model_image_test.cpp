@@ -114,6 +114,23 @@ TEST(ModelImage, ReadsBackModelsOfManyShapes) {
   }
 }
 
+TEST(ModelImage, OpensCheckedBytesAlike) {
+  for (const LinearModel& model : {dense_model(), sparse_model()}) {
+    const Image image = model.to_image();
+    expect_equal(ModelView::open_checked(image), model);
+  }
+}
+
+TEST(ModelImage, ReadsOnlyHeadAndTableOfCheckedBytes) {
+  Image image = dense_model().to_image();
+  image.back() ^= std::byte{1};
+  EXPECT_EQ(code_of_opening(image), ErrorCode::kCorruptModel);
+  EXPECT_NO_THROW(ModelView::open_checked(image));
+  image.pop_back();
+  EXPECT_EQ(test::error_of([&] { ModelView::open_checked(image); }).code(), ErrorCode::kCorruptModel);
+  EXPECT_EQ(test::error_of([&] { ModelView::open_checked({}); }).code(), ErrorCode::kCorruptModel);
+}
+
 TEST(ModelImage, TakesLabelsOfEveryLength) {
   LinearModel model = make_model(3, 3, 1);
   model.classes[0].label = "a";

@@ -23,10 +23,15 @@ void require(bool condition, const char* detail) {
   if (!condition) corrupt(detail);
 }
 
-const ImageHeader* check_header(std::span<const std::byte> bytes) {
+const ImageHeader& header_of(std::span<const std::byte> bytes) {
   require(bytes.size() >= sizeof(ImageHeader), "It is shorter than a header.");
   require(reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(ImageHeader) == 0, "It is not aligned.");
-  const auto* header = reinterpret_cast<const ImageHeader*>(bytes.data());
+  return *reinterpret_cast<const ImageHeader*>(bytes.data());
+}
+
+// First of all: a newer image is told from a damaged one, and nothing else is looked at unless the checksum is right.
+void check_format_and_checksum(std::span<const std::byte> bytes) {
+  const ImageHeader* header = &header_of(bytes);
   require(header->magic == kImageMagic, "It does not begin like a model image.");
   if (header->format > kImageFormat) {
     throw Error(ErrorCode::kNewerModel, "model image was made by a newer version of reyearn",
@@ -36,6 +41,10 @@ const ImageHeader* check_header(std::span<const std::byte> bytes) {
   }
   const std::uint64_t checksum = XXH3_64bits(bytes.data() + kChecksumEnd, bytes.size() - kChecksumEnd);
   require(header->checksum == checksum, "Its checksum does not match its contents.");
+}
+
+const ImageHeader* check_header(std::span<const std::byte> bytes) {
+  const ImageHeader* header = &header_of(bytes);
   require(header->format == kImageFormat && header->header_bytes == sizeof(ImageHeader), "Its header is malformed.");
   require(header->total_bytes == bytes.size(), "Its size is not what the header says.");
   require(header->section_count == kSectionCount, "Its section table is malformed.");
@@ -67,25 +76,30 @@ std::string_view padded_string(const char* characters, std::size_t size) {
 
 }  // namespace
 
-ModelView ModelView::open(std::span<const std::byte> bytes) {
-  ModelView view;
-  view.header_ = check_header(bytes);
-  const std::uint64_t classes = view.header_->class_count;
-  view.class_ids_ = section<std::int64_t>(bytes, SectionKind::kClassIds, classes);
-  view.label_offsets_ = section<std::uint32_t>(bytes, SectionKind::kLabelOffsets, classes + 1);
+ModelView::ModelView(std::span<const std::byte> bytes) : header_(check_header(bytes)) {
+  const std::uint64_t classes = header_->class_count;
+  class_ids_ = section<std::int64_t>(bytes, SectionKind::kClassIds, classes);
+  label_offsets_ = section<std::uint32_t>(bytes, SectionKind::kLabelOffsets, classes + 1);
   const auto labels = section<char>(bytes, SectionKind::kLabels, 0);
-  view.labels_ = {labels.data(), labels.size()};
-  view.class_scores_ = section<ClassScore>(bytes, SectionKind::kClassScores, classes);
-  view.slots_ = section<VocabularySlot>(bytes, SectionKind::kVocabulary, 0);
-  view.weights_ = section<std::uint32_t>(bytes, SectionKind::kWeights, 0);
+  labels_ = {labels.data(), labels.size()};
+  class_scores_ = section<ClassScore>(bytes, SectionKind::kClassScores, classes);
+  slots_ = section<VocabularySlot>(bytes, SectionKind::kVocabulary, 0);
+  weights_ = section<std::uint32_t>(bytes, SectionKind::kWeights, 0);
   // Two slots at least: a shift by 64 would be undefined.
-  require(view.slots_.size() >= 2 && std::has_single_bit(view.slots_.size()), "Its vocabulary has a wrong size.");
-  view.slot_mask_ = view.slots_.size() - 1;
-  view.home_shift_ = 64 - std::countr_zero(view.slots_.size());
+  require(slots_.size() >= 2 && std::has_single_bit(slots_.size()), "Its vocabulary has a wrong size.");
+  slot_mask_ = slots_.size() - 1;
+  home_shift_ = 64 - std::countr_zero(slots_.size());
+}
+
+ModelView ModelView::open(std::span<const std::byte> bytes) {
+  check_format_and_checksum(bytes);
+  const ModelView view(bytes);
   view.check_labels();
   view.check_slots();
   return view;
 }
+
+ModelView ModelView::open_checked(std::span<const std::byte> bytes) { return ModelView(bytes); }
 
 bool ModelView::is_valid(std::span<const std::byte> bytes) {
   try {

@@ -15,8 +15,12 @@ namespace reyearn {
 
 class ModelView {
  public:
-  // Throws Error: kCorruptModel unless `bytes` holds a complete model, kNewerModel when a newer library wrote it.
+  // Reads all of it. Throws Error: kCorruptModel unless `bytes` holds a complete model, kNewerModel when a newer library
+  // wrote it.
   static ModelView open(std::span<const std::byte> bytes);
+  // For bytes that open() has accepted before, in whatever process, and that nobody has written to since: reads the
+  // header and the section table only.
+  static ModelView open_checked(std::span<const std::byte> bytes);
   static bool is_valid(std::span<const std::byte> bytes);
 
   std::uint32_t class_count() const { return header_->class_count; }
@@ -59,7 +63,8 @@ class ModelView {
   }
 
  private:
-  ModelView() = default;
+  // Finds the sections; afterwards only what lies in them is unknown.
+  explicit ModelView(std::span<const std::byte> bytes);
   std::size_t home(FeatureHash hash) const { return hash >> home_shift_; }
   void check_labels() const;
   void check_slots() const;

@@ -1,0 +1,499 @@
+#include "pg/registry.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "pg/guard.hpp"
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+// Sizes are fixed when the table is made. Preloaded, room for it is reserved; else it has to fit, with whatever other
+// libraries want, into the 100 kB that PostgreSQL leaves free.
+namespace {
+
+constexpr int kManyEntries = Registry::kMostEntries;
+constexpr int kFewEntries = 128;
+constexpr int kNoEntry = -1;
+
+constexpr long kWaitMs = 1000;
+constexpr int kPatience = 10;  // waits without progress
+
+// The layout is part of the name: a server may still have the table of the library that was there before an update.
+constexpr char kTableName[] = "reyearn registry 1";
+constexpr char kTrancheName[] = "ReyearnRegistry";
+
+shmem_request_hook_type next_request_hook = nullptr;
+shmem_startup_hook_type next_startup_hook = nullptr;
+bool is_library_preloaded = false;
+
+Registry the_registry;
+
+std::uint64_t read(pg_atomic_uint64& counter) { return pg_atomic_read_u64(&counter); }
+
+void add(pg_atomic_uint64& counter, std::uint64_t n) {
+  if (n > 0) pg_atomic_fetch_add_u64(&counter, static_cast<int64>(n));
+}
+
+}  // namespace
+
+struct Registry::Entry {
+  ImageIdentity identity;
+  std::int64_t model_id;
+  std::uint64_t bytes;      // of the segment; 0: none
+  std::uint64_t last_used;  // tick of the last hold
+  dsm_handle segment;
+  ConditionVariable loading_ended;
+  pg_atomic_uint64 bytes_read;  // by the loader
+  pg_atomic_uint64 calls, timed_calls, nanoseconds, loads, attaches;
+  std::uint16_t holders;
+  ImageState state;
+  bool retire_when_loaded;
+
+  bool has_segment() const { return state == ImageState::kLive || state == ImageState::kRetired; }
+  bool is_idle() const { return state == ImageState::kLive && holders == 0; }
+};
+
+// What one backend has. Rows are written under the lock, each by its backend alone.
+struct Registry::Backend {
+  pid_t pid;  // 0: nobody
+  std::uint64_t private_bytes;
+  std::uint16_t held[kMostHeld];  // numbers of entries plus one; 0: none
+
+  bool holds(int entry) const { return std::find(std::begin(held), std::end(held), entry + 1) != std::end(held); }
+  bool can_hold_more() const { return std::find(std::begin(held), std::end(held), 0) != std::end(held); }
+};
+
+struct Registry::Shared {
+  LWLock lock;
+  int tranche;
+  int capacity;
+  int backends;
+  std::uint64_t tick;
+  pg_atomic_uint32 retirements;
+  std::uint64_t fallbacks;
+  WhyPrivate last_fallback;
+  TimestampTz last_fallback_time;
+  Entry entries[FLEXIBLE_ARRAY_MEMBER];
+
+  static Size bytes(int capacity) {
+    return offsetof(Shared, entries) + sizeof(Entry) * static_cast<Size>(capacity) +
+           sizeof(Backend) * static_cast<Size>(MaxBackends);
+  }
+  Backend* rows() { return reinterpret_cast<Backend*>(entries + capacity); }
+  int index_of(const Entry& entry) const { return static_cast<int>(&entry - entries); }
+};
+
+class Registry::Lock {
+ public:
+  Lock(Shared* shared, LWLockMode mode) : lock_(&shared->lock) { LWLockAcquire(lock_, mode); }
+  ~Lock() { LWLockRelease(lock_); }
+  Lock(const Lock&) = delete;
+
+ private:
+  LWLock* lock_;
+};
+
+// Making the table.
+
+void Registry::reserve() {
+  if (!process_shared_preload_libraries_in_progress) return;
+  is_library_preloaded = true;
+  next_request_hook = shmem_request_hook;
+  shmem_request_hook = [] {
+    if (next_request_hook != nullptr) next_request_hook();
+    RequestAddinShmemSpace(Shared::bytes(kManyEntries));
+  };
+  next_startup_hook = shmem_startup_hook;
+  shmem_startup_hook = [] {
+    if (next_startup_hook != nullptr) next_startup_hook();
+    the_registry.attach();  // again after a crash, with new memory
+  };
+}
+
+bool Registry::is_preloaded() { return is_library_preloaded; }
+
+void Registry::attach() {
+  const int capacity = is_library_preloaded ? kManyEntries : kFewEntries;
+  LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+  char why[256];
+  const bool is_there = pg_attempt([&] {
+    bool found;
+    auto* shared = static_cast<Shared*>(ShmemInitStruct(kTableName, Shared::bytes(capacity), &found));
+    if (!found) initialize(*shared, capacity);
+    shared_ = shared;
+  }, why);
+  if (!is_there) HOLD_INTERRUPTS();  // the error has let them go, and the release does so once more
+  LWLockRelease(AddinShmemInitLock);
+  if (is_there) LWLockRegisterTranche(shared_->tranche, kTrancheName);
+}
+
+void Registry::initialize(Shared& shared, int capacity) {
+  std::memset(static_cast<void*>(&shared), 0, Shared::bytes(capacity));
+  shared.tranche = LWLockNewTrancheId();
+  LWLockInitialize(&shared.lock, shared.tranche);
+  shared.capacity = capacity;
+  shared.backends = MaxBackends;
+  pg_atomic_init_u32(&shared.retirements, 0);
+  for (int i = 0; i < capacity; ++i) {
+    Entry& entry = shared.entries[i];
+    ConditionVariableInit(&entry.loading_ended);
+    for (pg_atomic_uint64* counter : {&entry.bytes_read, &entry.calls, &entry.timed_calls, &entry.nanoseconds,
+                                      &entry.loads, &entry.attaches}) {
+      pg_atomic_init_u64(counter, 0);
+    }
+  }
+}
+
+Registry& registry() {
+  // Once in a process: what did not fit then will not fit later either.
+  static const bool is_tried = [] {
+    if (!is_library_preloaded) the_registry.attach();
+    return true;
+  }();
+  (void)is_tried;
+  return the_registry;
+}
+
+// What belongs to this backend.
+
+Registry::Backend& Registry::own_row() {
+  Backend& row = shared_->rows()[backend_number()];
+  static bool is_entered = false;
+  if (!is_entered) {
+    row = Backend{};
+    row.pid = MyProcPid;
+    before_shmem_exit([](int, Datum) { the_registry.leave(); }, Datum{0});
+    is_entered = true;
+  }
+  return row;
+}
+
+// Segments are unmapped later in the process's exit, so nobody finds one that is not there any more.
+void Registry::leave() {
+  if (claimed_ != kNoEntry) abandon();
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Backend& row = own_row();
+  for (const std::uint16_t held : row.held) {
+    if (held != 0) unhold(shared_->entries[held - 1]);
+  }
+  row = Backend{};
+}
+
+void Registry::hold(Entry& entry) {
+  Backend& row = own_row();
+  *std::find(std::begin(row.held), std::end(row.held), 0) = static_cast<std::uint16_t>(shared_->index_of(entry) + 1);
+  ++entry.holders;
+  entry.last_used = ++shared_->tick;
+}
+
+void Registry::unhold(Entry& entry) {
+  Backend& row = own_row();
+  std::replace(std::begin(row.held), std::end(row.held), static_cast<std::uint16_t>(shared_->index_of(entry) + 1),
+               std::uint16_t{0});
+  if (--entry.holders == 0 && entry.state == ImageState::kRetired) {
+    entry.state = ImageState::kAbsent;
+    entry.bytes = 0;
+  }
+}
+
+// Finding a place.
+
+Registry::Entry* Registry::find(const ImageIdentity& identity) const {
+  Entry* const end = shared_->entries + shared_->capacity;
+  Entry* const found = std::find_if(shared_->entries, end, [&](const Entry& entry) {
+    return entry.state != ImageState::kFree && entry.identity == identity;
+  });
+  return found == end ? nullptr : found;
+}
+
+template <typename Condition>
+Registry::Entry* Registry::least_recently_used(Condition condition) const {
+  Entry* oldest = nullptr;
+  for (int i = 0; i < shared_->capacity; ++i) {
+    Entry& entry = shared_->entries[i];
+    if (condition(entry) && (oldest == nullptr || entry.last_used < oldest->last_used)) oldest = &entry;
+  }
+  return oldest;
+}
+
+// The entry of an image that has no segment: its own, a free one, or one whose version is not used now.
+Registry::Entry* Registry::place_for(const ImageIdentity& identity, std::int64_t model_id) {
+  if (Entry* own = find(identity)) return own;
+  Entry* place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kFree; });
+  if (place == nullptr) {
+    place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kAbsent; });
+  }
+  if (place == nullptr) {
+    place = least_recently_used([](const Entry& entry) { return entry.is_idle(); });
+    if (place == nullptr) return nullptr;
+    unpin(*place);
+  }
+  place->state = ImageState::kAbsent;
+  place->identity = identity;
+  place->model_id = model_id;
+  place->last_used = ++shared_->tick;
+  for (pg_atomic_uint64* counter :
+       {&place->calls, &place->timed_calls, &place->nanoseconds, &place->loads, &place->attaches}) {
+    pg_atomic_write_u64(counter, 0);
+  }
+  return place;
+}
+
+// Lets images go that nobody uses until the limit allows for so many bytes more.
+bool Registry::make_room(std::uint64_t bytes) {
+  const std::uint64_t limit = static_cast<std::uint64_t>(settings().shared_memory_limit_mb) << 20;
+  if (bytes > limit) return false;
+  for (;;) {
+    std::uint64_t in_use = 0;
+    for (int i = 0; i < shared_->capacity; ++i) in_use += shared_->entries[i].bytes;
+    if (in_use <= limit - bytes) return true;
+    Entry* idle = least_recently_used([](const Entry& entry) { return entry.is_idle(); });
+    if (idle == nullptr) return false;
+    unpin(*idle);
+  }
+}
+
+Registry::Answer Registry::request(const ImageIdentity& identity, std::int64_t model_id, std::uint64_t bytes) {
+  if (shared_ == nullptr) return {.what = Answer::kRefused, .why = WhyPrivate::kNoRegistry};
+  const Backend& row = own_row();
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Entry* entry = place_for(identity, model_id);
+  if (entry == nullptr) return {.what = Answer::kRefused, .why = WhyPrivate::kRegistryFull};
+  const int index = shared_->index_of(*entry);
+  if (entry->state == ImageState::kLoading) return {.what = Answer::kBusy, .entry = index};
+  if (!row.can_hold_more()) {
+    return {.what = Answer::kRefused, .why = WhyPrivate::kHeldTooMany};
+  }
+  if (entry->has_segment()) {
+    hold(*entry);
+    return {.what = Answer::kHeld, .entry = index, .segment = entry->segment};
+  }
+  if (!make_room(bytes)) return {.what = Answer::kRefused, .why = WhyPrivate::kOverLimit};
+  entry->state = ImageState::kLoading;
+  entry->bytes = bytes;
+  entry->retire_when_loaded = false;
+  pg_atomic_write_u64(&entry->bytes_read, 0);
+  hold(*entry);
+  claimed_ = index;
+  return {.what = Answer::kClaimed, .entry = index};
+}
+
+// Loading.
+
+bool Registry::wait_for_loader(int index, const ImageIdentity& identity) {
+  Entry& entry = shared_->entries[index];
+  std::uint64_t bytes_read = 0;
+  int waits_without_progress = 0;
+  ConditionVariablePrepareToSleep(&entry.loading_ended);
+  for (;;) {
+    LWLockAcquire(&shared_->lock, LW_SHARED);
+    const bool is_loading = entry.state == ImageState::kLoading && entry.identity == identity;
+    LWLockRelease(&shared_->lock);
+    if (!is_loading || waits_without_progress == kPatience) break;
+    if (!ConditionVariableTimedSleep(&entry.loading_ended, kWaitMs, PG_WAIT_EXTENSION)) continue;
+    const std::uint64_t now = read(entry.bytes_read);
+    waits_without_progress = now == bytes_read ? waits_without_progress + 1 : 0;
+    bytes_read = now;
+  }
+  ConditionVariableCancelSleep();
+  return waits_without_progress < kPatience;
+}
+
+void Registry::report_progress(std::uint64_t bytes_read) {
+  pg_atomic_write_u64(&shared_->entries[claimed_].bytes_read, bytes_read);
+}
+
+void Registry::publish(dsm_segment* segment, bool is_live) {
+  Entry& entry = shared_->entries[claimed_];
+  {
+    Lock lock(shared_, LW_EXCLUSIVE);
+    entry.segment = dsm_segment_handle(segment);
+    entry.state = ImageState::kRetired;
+    if (is_live && !entry.retire_when_loaded) pin(entry, segment);
+    claimed_ = kNoEntry;
+  }
+  ConditionVariableBroadcast(&entry.loading_ended);
+}
+
+void Registry::abandon() {
+  Entry& entry = shared_->entries[claimed_];
+  {
+    Lock lock(shared_, LW_EXCLUSIVE);
+    entry.state = ImageState::kAbsent;
+    entry.bytes = 0;
+    unhold(entry);
+    claimed_ = kNoEntry;
+  }
+  ConditionVariableBroadcast(&entry.loading_ended);
+}
+
+void Registry::release(int index) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  unhold(shared_->entries[index]);
+}
+
+// Going live, and retiring.
+
+void Registry::pin(Entry& entry, dsm_segment* segment) {
+  dsm_pin_segment(segment);
+  entry.state = ImageState::kLive;
+}
+
+void Registry::unpin(Entry& entry) {
+  dsm_unpin_segment(entry.segment);
+  entry.state = entry.holders > 0 ? ImageState::kRetired : ImageState::kAbsent;
+  if (entry.state == ImageState::kAbsent) entry.bytes = 0;
+}
+
+void Registry::revive(int index, dsm_segment* segment) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (is_retired(index)) pin(shared_->entries[index], segment);
+}
+
+bool Registry::is_retired(int index) const {
+  return std::atomic_ref(shared_->entries[index].state).load(std::memory_order_relaxed) == ImageState::kRetired;
+}
+
+std::uint32_t Registry::retirements() const {
+  return shared_ == nullptr ? 0 : pg_atomic_read_u32(&shared_->retirements);
+}
+
+void Registry::retire(Entry& entry) {
+  if (entry.state == ImageState::kLoading) entry.retire_when_loaded = true;
+  if (entry.state != ImageState::kLive) return;
+  unpin(entry);
+  pg_atomic_fetch_add_u32(&shared_->retirements, 1);
+  const int index = shared_->index_of(entry);
+  for (int i = 0; i < shared_->backends && entry.holders > 0; ++i) {
+    const Backend& row = shared_->rows()[i];
+    if (row.pid != 0 && row.pid != MyProcPid && row.holds(index)) rouse_backend(row.pid, i);
+  }
+}
+
+template <typename Condition>
+void Registry::retire_if(Condition condition) {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  for (int i = 0; i < shared_->capacity; ++i) {
+    Entry& entry = shared_->entries[i];
+    if (condition(entry)) retire(entry);
+  }
+}
+
+void Registry::retire_model(Oid images, std::int64_t model_id, std::int64_t except_version_id) {
+  retire_if([&](const Entry& entry) {
+    return entry.identity.database == MyDatabaseId && entry.identity.images == images && entry.model_id == model_id &&
+           entry.identity.version_id != except_version_id;
+  });
+}
+
+void Registry::retire_images(Oid images) {
+  retire_if([&](const Entry& entry) {
+    return entry.identity.database == MyDatabaseId && entry.identity.images == images;
+  });
+}
+
+void Registry::retire_orphans(Oid images) {
+  retire_if([&](const Entry& entry) {
+    return entry.identity.database == MyDatabaseId && entry.identity.images != images;
+  });
+  for (int i = 0; i < shared_->capacity; ++i) {
+    LWLockAcquire(&shared_->lock, LW_SHARED);
+    const Oid database = shared_->entries[i].has_segment() ? shared_->entries[i].identity.database : MyDatabaseId;
+    LWLockRelease(&shared_->lock);
+    if (database == MyDatabaseId || SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database))) continue;
+    retire_if([&](const Entry& entry) { return entry.identity.database == database; });
+  }
+}
+
+bool Registry::knows_model(Oid images, std::int64_t model_id) const {
+  if (shared_ == nullptr) return false;
+  Lock lock(shared_, LW_SHARED);
+  return std::any_of(shared_->entries, shared_->entries + shared_->capacity, [&](const Entry& entry) {
+    return entry.state != ImageState::kFree && entry.identity.database == MyDatabaseId &&
+           entry.identity.images == images && entry.model_id == model_id;
+  });
+}
+
+// Counting.
+
+void Registry::add_usage(int index, const Usage& usage) {
+  Entry& entry = shared_->entries[index];
+  add(entry.calls, usage.calls);
+  add(entry.timed_calls, usage.timed_calls);
+  add(entry.nanoseconds, usage.nanoseconds);
+  add(entry.loads, usage.loads);
+  add(entry.attaches, usage.attaches);
+}
+
+void Registry::add_usage(const ImageIdentity& identity, const Usage& usage) {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_SHARED);
+  if (const Entry* entry = find(identity)) add_usage(shared_->index_of(*entry), usage);
+}
+
+void Registry::count_fallback(WhyPrivate why) {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  ++shared_->fallbacks;
+  shared_->last_fallback = why;
+  shared_->last_fallback_time = GetCurrentTimestamp();
+}
+
+void Registry::set_private_bytes(std::uint64_t bytes) {
+  if (shared_ == nullptr) return;
+  Backend& row = own_row();
+  Lock lock(shared_, LW_EXCLUSIVE);
+  row.private_bytes = bytes;
+}
+
+// Looking.
+
+RegistryFacts Registry::facts() const {
+  RegistryFacts facts;
+  if (shared_ == nullptr) return facts;
+  Lock lock(shared_, LW_SHARED);
+  facts.capacity = shared_->capacity;
+  facts.fallbacks = shared_->fallbacks;
+  facts.last_fallback = shared_->last_fallback;
+  facts.last_fallback_time = shared_->last_fallback_time;
+  for (int i = 0; i < shared_->capacity; ++i) {
+    const Entry& entry = shared_->entries[i];
+    const bool is_retired = entry.state == ImageState::kRetired;
+    if (!entry.has_segment()) continue;
+    ++(is_retired ? facts.retired : facts.live);
+    (is_retired ? facts.retired_bytes : facts.live_bytes) += entry.bytes;
+  }
+  for (int i = 0; i < shared_->backends; ++i) {
+    const Backend& row = shared_->rows()[i];
+    facts.backends_with_retired += std::any_of(std::begin(row.held), std::end(row.held), [&](std::uint16_t held) {
+      return held != 0 && shared_->entries[held - 1].state == ImageState::kRetired;
+    });
+    facts.backends_with_private += row.private_bytes > 0;
+    facts.private_bytes += row.private_bytes;
+  }
+  return facts;
+}
+
+int Registry::list(Oid images, EntryFacts* into, int most) const {
+  if (shared_ == nullptr) return 0;
+  int count = 0;
+  Lock lock(shared_, LW_SHARED);
+  for (int i = 0; i < shared_->capacity && count < most; ++i) {
+    Entry& entry = shared_->entries[i];
+    if (entry.state == ImageState::kFree || entry.identity.database != MyDatabaseId ||
+        entry.identity.images != images) {
+      continue;
+    }
+    into[count++] = {entry.identity, entry.state, entry.bytes, entry.holders,
+                     {read(entry.calls), read(entry.timed_calls), read(entry.nanoseconds), read(entry.loads),
+                      read(entry.attaches)}};
+  }
+  return count;
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,49 @@
+#include "pg/segment.hpp"
+
+#include "pg/guard.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+// What a failed call leaves behind belongs to a resource owner of its own, which goes with it.
+template <typename Call>
+dsm_segment* get_segment(Call call, char* why, std::size_t size) {
+  const ResourceOwner before = CurrentResourceOwner;
+  const ResourceOwner own = pg_call([] { return ResourceOwnerCreate(CurrentResourceOwner, "reyearn segment"); });
+  struct Work {
+    Call call;
+    dsm_segment* segment;
+  } work{call, nullptr};
+  why[0] = '\0';
+  CurrentResourceOwner = own;
+  const bool is_done = pg_attempt(
+      [](void* argument) {
+        Work& of = *static_cast<Work*>(argument);
+        of.segment = of.call();
+        if (of.segment != nullptr) dsm_pin_mapping(of.segment);  // it is the Segment that unmaps it
+      },
+      &work, why, size);
+  CurrentResourceOwner = before;
+  for (const auto phase : {RESOURCE_RELEASE_BEFORE_LOCKS, RESOURCE_RELEASE_LOCKS, RESOURCE_RELEASE_AFTER_LOCKS}) {
+    ResourceOwnerRelease(own, phase, false, false);
+  }
+  ResourceOwnerDelete(own);
+  return is_done ? work.segment : nullptr;
+}
+
+}  // namespace
+
+Segment Segment::create(std::size_t bytes, char* why, std::size_t size) {
+  Segment segment(get_segment([=] { return dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS); }, why, size));
+  if (!segment && why[0] == '\0') strlcpy(why, "too many dynamic shared memory segments", size);
+  return segment;
+}
+
+Segment Segment::attach(dsm_handle handle, char* why, std::size_t size) {
+  return Segment(get_segment([=] { return dsm_attach(handle); }, why, size));
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,120 @@
+// SQL entry points to look at shared memory: reyearn.shared_images, reyearn.shared_memory.
+#include <memory>
+#include <vector>
+
+#include "pg/catalog.hpp"
+#include "pg/datum.hpp"
+#include "pg/guard.hpp"
+#include "pg/registry.hpp"
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+const char* name_of(ImageState state) {
+  switch (state) {
+    case ImageState::kLoading:
+      return "loading";
+    case ImageState::kLive:
+      return "live";
+    case ImageState::kRetired:
+      return "retired";
+    case ImageState::kFree:
+    case ImageState::kAbsent:
+      break;
+  }
+  return "absent";
+}
+
+const char* name_of(WhyPrivate why) {
+  switch (why) {
+    case WhyPrivate::kNone:
+      break;
+    case WhyPrivate::kNoRegistry:
+      return "not_preloaded";
+    case WhyPrivate::kRegistryFull:
+      return "too_many_versions";
+    case WhyPrivate::kOverLimit:
+      return "over_limit";
+    case WhyPrivate::kNoSegment:
+      return "no_shared_memory";
+    case WhyPrivate::kSlowLoader:
+      return "slow_loader";
+    case WhyPrivate::kHeldTooMany:
+      return "too_many_in_statement";
+  }
+  return nullptr;
+}
+
+// What all calls took, from those that were timed.
+double microseconds(const Usage& usage) {
+  if (usage.timed_calls == 0) return 0;
+  return static_cast<double>(usage.nanoseconds) / static_cast<double>(usage.timed_calls) *
+         static_cast<double>(usage.calls) / 1000;
+}
+
+void put(ReturnSetInfo* result, const EntryFacts& entry) {
+  Datum values[] = {Int32GetDatum(entry.identity.tenant_id),
+                    Int64GetDatum(entry.identity.version_id),
+                    text_datum(name_of(entry.state)),
+                    Int64GetDatum(static_cast<int64>(entry.bytes)),
+                    Int32GetDatum(entry.holders),
+                    Int64GetDatum(static_cast<int64>(entry.usage.calls)),
+                    Float8GetDatum(microseconds(entry.usage)),
+                    Int64GetDatum(static_cast<int64>(entry.usage.loads)),
+                    Int64GetDatum(static_cast<int64>(entry.usage.attaches))};
+  bool nulls[std::size(values)] = {};
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+
+extern "C" {
+
+PG_FUNCTION_INFO_V1(reyearn_shared_images);
+PGDLLEXPORT Datum reyearn_shared_images(PG_FUNCTION_ARGS) {
+  check_may_read("model_versions");
+  InitMaterializedSRF(fcinfo, 0);
+  auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  const Oid images = relation_oid("model_images");
+  guard([&] {
+    std::vector<EntryFacts> entries(Registry::kMostEntries);
+    entries.resize(static_cast<std::size_t>(registry().list(images, entries.data(), Registry::kMostEntries)));
+    pg_call([&] {
+      for (const EntryFacts& entry : entries) put(result, entry);
+    });
+  });
+  return Datum{0};
+}
+
+PG_FUNCTION_INFO_V1(reyearn_shared_memory);
+PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
+  TupleDesc descriptor;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
+  BlessTupleDesc(descriptor);
+  const RegistryFacts facts = guard([] { return registry().facts(); });
+  const char* why = name_of(facts.last_fallback);
+  Datum values[] = {BoolGetDatum(Registry::is_preloaded()),
+                    Int32GetDatum(facts.capacity),
+                    Int64GetDatum(static_cast<int64>(settings().shared_memory_limit_mb) << 20),
+                    Int32GetDatum(facts.live),
+                    Int64GetDatum(static_cast<int64>(facts.live_bytes)),
+                    Int32GetDatum(facts.retired),
+                    Int64GetDatum(static_cast<int64>(facts.retired_bytes)),
+                    Int32GetDatum(facts.backends_with_retired),
+                    Int32GetDatum(facts.backends_with_private),
+                    Int64GetDatum(static_cast<int64>(facts.private_bytes)),
+                    Int64GetDatum(static_cast<int64>(facts.fallbacks)),
+                    why != nullptr ? text_datum(why) : Datum{0},
+                    TimestampTzGetDatum(facts.last_fallback_time)};
+  bool nulls[std::size(values)] = {};
+  nulls[11] = nulls[12] = why == nullptr;
+  return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+}  // extern "C"
+
+}  // namespace reyearn::pg

@@ -1,0 +1,54 @@
+#include "pg/transaction_end.hpp"
+
+#include "pg/deployment.hpp"
+#include "pg/guard.hpp"
+#include "pg/serving.hpp"
+#include "pg/shared_models.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+// Before what has been pinned can be unmapped, those who pin let go.
+void let_go() {
+  forget_deployments();
+  if (has_outdated_models()) forget_outdated_served_models();
+  finish_with_models();
+}
+
+// After a commit or an abort nothing may fail.
+void at_transaction_event(XactEvent event, void*) {
+  switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+      guard([] { prepare_deployments(); });
+      break;
+    case XACT_EVENT_COMMIT:
+      complete_deployments();
+      let_go();
+      break;
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PREPARE:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_PARALLEL_ABORT:
+      let_go();
+      break;
+    case XACT_EVENT_PRE_PREPARE:
+    case XACT_EVENT_PARALLEL_PRE_COMMIT:
+      break;
+  }
+}
+
+void at_savepoint_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+  if (event == SUBXACT_EVENT_ABORT_SUB) count_rollback_to_savepoint();
+}
+
+}  // namespace
+
+void watch_transactions() {
+  RegisterXactCallback(at_transaction_event, nullptr);
+  RegisterSubXactCallback(at_savepoint_event, nullptr);
+}
+
+}  // namespace reyearn::pg

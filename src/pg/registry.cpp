@@ -73,7 +73,6 @@ struct Registry::Shared {
   int capacity;
   int backends;
   std::uint64_t tick;
-  pg_atomic_uint32 retirements;
   std::uint64_t fallbacks;
   WhyPrivate last_fallback;
   TimestampTz last_fallback_time;
@@ -137,7 +136,6 @@ void Registry::initialize(Shared& shared, int capacity) {
   LWLockInitialize(&shared.lock, shared.tranche);
   shared.capacity = capacity;
   shared.backends = MaxBackends;
-  pg_atomic_init_u32(&shared.retirements, 0);
   for (int i = 0; i < capacity; ++i) {
     Entry& entry = shared.entries[i];
     ConditionVariableInit(&entry.loading_ended);
@@ -358,15 +356,10 @@ bool Registry::is_retired(int index) const {
   return std::atomic_ref(shared_->entries[index].state).load(std::memory_order_relaxed) == ImageState::kRetired;
 }
 
-std::uint32_t Registry::retirements() const {
-  return shared_ == nullptr ? 0 : pg_atomic_read_u32(&shared_->retirements);
-}
-
 void Registry::retire(Entry& entry) {
   if (entry.state == ImageState::kLoading) entry.retire_when_loaded = true;
   if (entry.state != ImageState::kLive) return;
   unpin(entry);
-  pg_atomic_fetch_add_u32(&shared_->retirements, 1);
   const int index = shared_->index_of(entry);
   for (int i = 0; i < shared_->backends && entry.holders > 0; ++i) {
     const Backend& row = shared_->rows()[i];

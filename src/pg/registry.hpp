@@ -115,8 +115,6 @@ class Registry {
   void revive(int entry, dsm_segment* segment);
   void release(int entry);
   bool is_retired(int entry) const;
-  // Grows when any version is retired: whoever holds none of them need not look further.
-  std::uint32_t retirements() const;
 
   // Retires what is live of a model but for one version; of a table of images; of a database. Backends that hold them
   // and wait for their clients are roused, so that they let go.

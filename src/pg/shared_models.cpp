@@ -37,7 +37,7 @@ class Models {
   // Lets go of what was used least recently and is not pinned, so that one more can be held.
   void make_room_for_shared();
 
-  bool has_outdated();
+  bool has_outdated() const;
   void hand_over_usage();
   void unload_outdated();
 
@@ -52,8 +52,6 @@ class Models {
 
   std::list<LoadedModel> models_;  // used last comes first
   std::uint64_t private_bytes_reported_ = 0;
-  std::uint32_t retirements_seen_ = 0;
-  bool has_outdated_ = false;
 };
 
 namespace {
@@ -96,7 +94,6 @@ void Models::added() {
   for (LoadedModel& model : models_) {
     if (&model == &newest || model.is_shared() || model.model_id_ != newest.model_id_) continue;
     model.is_replaced_ = true;
-    has_outdated_ = true;
   }
   if (models_.size() <= kMostModels) return;
   unload_least_recently_used([](const LoadedModel&) { return true; });
@@ -119,21 +116,14 @@ void Models::unload_least_recently_used(Condition condition) {
   }
 }
 
-bool Models::has_outdated() {
-  if (models_.empty()) return false;
-  const std::uint32_t retirements = registry().retirements();
-  if (retirements != retirements_seen_) {
-    retirements_seen_ = retirements;
-    has_outdated_ = true;
-  }
-  return has_outdated_;
+bool Models::has_outdated() const {
+  return std::any_of(models_.begin(), models_.end(), [](const LoadedModel& model) { return model.is_outdated(); });
 }
 
 // What is still pinned is looked at again when the next transaction ends.
 void Models::unload_outdated() {
   if (!has_outdated()) return;
   models_.remove_if([](const LoadedModel& model) { return model.is_outdated() && !model.is_pinned(); });
-  has_outdated_ = std::any_of(models_.begin(), models_.end(), [](const LoadedModel& m) { return m.is_outdated(); });
   report_private_bytes();
 }
 
@@ -255,7 +245,9 @@ LoadedModel* load_claimed(const VersionRow& version, const ImageIdentity& identi
 // A retired version may be live again, or a version that only its own transaction saw have been committed.
 void revive_if_live(const LoadedModel& model, const VersionRow& version) {
   if (!registry().is_retired(model.entry())) return;
-  if (pg_call([&] { return is_live_for_all(version); })) registry().revive(model.entry(), model.segment());
+  if (!pg_call([&] { return is_live_for_all(version); })) return;
+  registry().revive(model.entry(), model.segment());
+  registry().retire_model(model.identity().images, model.model_id(), model.identity().version_id);
 }
 
 // Maps a segment that another backend has filled. Nothing, without a refusal, when it has gone meanwhile.

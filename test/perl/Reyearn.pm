@@ -8,19 +8,50 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(start_server create_database load_emails session ask error_of error_in checksums live_version
-  is_unharmed);
+our @EXPORT = qw(start_server create_database load_emails train_permuted session ask error_of error_in checksums
+  live_version is_unharmed can_limit_shared_memory memory_of wait_for becomes status_of);
 
-# A private server of little memory; what tests depend on are the defaults. Settings come as text.
+# A private server of little memory; what tests depend on are the defaults. Settings come as text. Options: those of
+# init(), and shared_memory: the size of /dev/shm that it sees, as mount takes it.
 sub start_server
 {
-	my ($name, $settings) = @_;
+	my ($name, $settings, %options) = @_;
+	my $shared_memory = delete $options{shared_memory};
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
+	$node->init(extra => [ '--locale=C', '--encoding=UTF8' ], %options);
 	$node->append_conf('postgresql.conf', "shared_buffers = 32MB\n" . ($settings // ''));
+	local $ENV{PATH} = _limited_pg_ctl($shared_memory) . ":$ENV{PATH}" if defined $shared_memory;
 	$node->start;
 	return $node;
+}
+
+# A namespace of its own in which /dev/shm is small, for a command; root of it only until that is mounted.
+sub _limiting
+{
+	my ($size, @command) = @_;
+	return ('unshare', '--map-root-user', '--mount', 'sh', '-c',
+		"mount -t tmpfs -o size=$size tmpfs /dev/shm && exec unshare --user --map-user=1000 --map-group=1000 \"\$@\"",
+		'sh', @command);
+}
+
+sub can_limit_shared_memory
+{
+	return IPC::Run::run([ _limiting('1M', 'true') ], '>', \my $out, '2>', \my $error);
+}
+
+# A directory with a pg_ctl that starts servers so.
+sub _limited_pg_ctl
+{
+	my ($size) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+	chomp(my $pg_ctl = `which pg_ctl`);
+	my $command = join ' ', map { "'$_'" } _limiting($size, $pg_ctl);
+	append_to_file("$directory/pg_ctl", "#!/bin/sh\nexec $command \"\$\@\"\n");
+	chmod 0755, "$directory/pg_ctl" or die $!;
+	return $directory;
 }
 
 # A database with the extension; options as in CREATE DATABASE.
@@ -45,6 +76,65 @@ sub load_emails
 		SELECT count(reyearn_annotate_text(body, label)) FROM mails;
 		});
 	return;
+}
+
+# Model m of the sample mails, with versions that are each trained on other labels than the one before; the last is live.
+sub train_permuted
+{
+	my ($node, $database, $versions) = @_;
+	load_emails($node, $database);
+	$node->safe_psql(
+		$database, q{
+		SELECT reyearn_create_model('m', 'email', promotion => 'always', keep_versions => 100);
+		CREATE TABLE label AS SELECT label, row_number() OVER (ORDER BY label) - 1 AS place FROM (SELECT DISTINCT label FROM mails) AS l;
+		});
+	for my $shift (0 .. $versions - 1)
+	{
+		$node->safe_psql(
+			$database, qq{
+			SELECT count(reyearn_annotate_text(body, shifted.label)) FROM mails JOIN label USING (label)
+			  JOIN label AS shifted ON shifted.place = (label.place + $shift) % (SELECT count(*) FROM label);
+			SELECT outcome FROM reyearn_train('m')});
+	}
+	return;
+}
+
+# Private memory of a process in kB, what it has of shared memory counted out.
+sub memory_of
+{
+	my ($pid) = @_;
+	my $rollup = slurp_file("/proc/$pid/smaps_rollup");
+	my ($private) = $rollup =~ /^Private_Dirty:\s*(\d+) kB/m;
+	return $private;
+}
+
+# Waits until a query of the database answers as expected.
+sub wait_for
+{
+	my ($node, $database, $query, $expected) = @_;
+	return $node->poll_query_until($database, $query, $expected // 't');
+}
+
+# A test of what a query answers, in the end: idle sessions let go of things in a moment of their own.
+sub becomes
+{
+	my ($node, $database, $query, $expected, $what) = @_;
+	my $answer;
+	for (1 .. 100)
+	{
+		$answer = $node->safe_psql($database, $query);
+		last if $answer eq $expected;
+		usleep(100_000);
+	}
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($answer, $expected, $what);
+}
+
+# What reyearn_status() says of a fact: value, state.
+sub status_of
+{
+	my ($node, $database, $name) = @_;
+	return $node->safe_psql($database, "SELECT value || ': ' || state FROM reyearn_status() WHERE name = '$name'");
 }
 
 # A session that stays; see ask() and error_in().

@@ -151,7 +151,9 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                          THEN 'Add to postgresql.conf, beside what is there, and restart: '
                               'shared_preload_libraries = ''reyearn''.' END),
                    (13, 'shared models', format('%s versions, %s of %s', memory.live, pg_size_pretty(memory.live_bytes),
-                                                memory.allowed), 'ok', NULL),
+                                                memory.allowed), 'warning',
+                    CASE WHEN memory.places = 0
+                         THEN 'None is shared: the server''s shared memory had no room left. Preload the library.' END),
                    (14, 'retired models', format('%s versions, %s, held by %s sessions', memory.retired,
                                                  pg_size_pretty(memory.retired_bytes), memory.sessions_with_retired),
                     'note',

@@ -95,9 +95,8 @@ bool still_holds(const Answer& answer, const Request& request, Snapshot snapshot
 Answer* find_answer(const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
   std::list<Answer>& all = answers();
   const auto known = std::find_if(all.begin(), all.end(), [&](const Answer& answer) { return answer.is_to(request); });
-  if (known == all.end()) return nullptr;
+  if (known == all.end() || known->served->loaded().may_be_shared_now()) return nullptr;
   if (known->checked_for != now) {
-    if (known->served->loaded().may_be_shared_now()) return nullptr;
     if (!pg_call([&] { return still_holds(*known, request, snapshot); })) return nullptr;
     known->checked_for = now;
   }

@@ -159,6 +159,16 @@ bool LoadedModel::may_be_shared_now() const {
          TimestampDifferenceExceeds(time_refused_, GetCurrentStatementStartTimestamp(), kRetryMs);
 }
 
+void LoadedModel::count_load() {
+  ++usage_.loads;
+  models().is_usage_pending = true;
+}
+
+void LoadedModel::count_attach() {
+  ++usage_.attaches;
+  models().is_usage_pending = true;
+}
+
 CallTimer::CallTimer(LoadedModel& model)
     : model_(model), is_timed_(model.calls_++ % kCallsPerTimedCall == 0) {
   ++model.usage_.calls;

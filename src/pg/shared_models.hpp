@@ -48,8 +48,8 @@ class LoadedModel {
   // Whether it is private, and it is time to look for room in shared memory again.
   bool may_be_shared_now() const;
 
-  void count_load() { ++usage_.loads; }
-  void count_attach() { ++usage_.attaches; }
+  void count_load();
+  void count_attach();
   void put_off_sharing() { time_refused_ = GetCurrentStatementStartTimestamp(); }
 
  private:

@@ -25,6 +25,7 @@ enum {
 };
 enum { kImagesData = 5 };
 enum { kClassesLabel = 3 };
+enum { kRowId = 2 };  // of models, versions and classes
 enum { kMergedIntoClassId = 3 };
 enum { kObservationsId = 2 };
 
@@ -63,11 +64,6 @@ IndexScan begin_scan(const char* table, const char* index, ScanKeyData* keys, in
   return s;
 }
 
-RowState state_of(const IndexScan& s, HeapTuple row) {
-  const auto* slot = reinterpret_cast<const BufferHeapTupleTableSlot*>(s.scan->slot);
-  return {RelationGetRelid(s.table), row->t_self, HeapTupleHeaderGetRawXmin(row->t_data), slot->buffer};
-}
-
 HeapTuple next_row(IndexScan& s) { return systable_getnext_ordered(s.scan, ForwardScanDirection); }
 
 void end_scan(IndexScan& s) {
@@ -79,6 +75,16 @@ void end_scan(IndexScan& s) {
 Datum column(const IndexScan& s, HeapTuple row, AttrNumber number, bool* is_null = nullptr) {
   bool ignored;
   return heap_getattr(row, number, RelationGetDescr(s.table), is_null != nullptr ? is_null : &ignored);
+}
+
+RowState state_of(const IndexScan& s, HeapTuple row) {
+  if (!TTS_IS_BUFFERTUPLE(s.scan->slot)) return {};  // no table of PostgreSQL's own kind
+  return {.table = RelationGetRelid(s.table),
+          .file = file_of(s.table),
+          .place = row->t_self,
+          .written_by = HeapTupleHeaderGetRawXmin(row->t_data),
+          .id = DatumGetInt64(column(s, row, kRowId)),
+          .buffer = reinterpret_cast<const BufferHeapTupleTableSlot*>(s.scan->slot)->buffer};
 }
 
 std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, Snapshot snapshot) {
@@ -177,15 +183,19 @@ void visit_chunks(const VersionRow& version, const char* kind, Snapshot snapshot
 
 // The buffer is asked for first: the table may have been cut short since, and reading beyond its end is an error.
 bool shows(Snapshot snapshot, const RowState& state) {
+  if (!BufferIsValid(state.buffer)) return false;
   Relation table = try_table_open(state.table, AccessShareLock);
   if (table == nullptr) return false;
   bool is_shown = false;
-  if (pin_recent_buffer(table, ItemPointerGetBlockNumber(&state.place), state.buffer)) {
+  if (file_of(table) == state.file &&
+      pin_recent_buffer(table, ItemPointerGetBlockNumber(&state.place), state.buffer)) {
     HeapTupleData row;
     Buffer buffer;
     row.t_self = state.place;
     if (heap_fetch(table, snapshot, &row, &buffer, false)) {
-      is_shown = HeapTupleHeaderGetRawXmin(row.t_data) == state.written_by;
+      bool is_null;
+      is_shown = HeapTupleHeaderGetRawXmin(row.t_data) == state.written_by &&
+                 DatumGetInt64(heap_getattr(&row, kRowId, RelationGetDescr(table), &is_null)) == state.id;
       ReleaseBuffer(buffer);
     }
     ReleaseBuffer(state.buffer);
@@ -293,7 +303,8 @@ ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot)
   IndexScan s = begin_scan("classes", "classes_pkey", keys, 2, snapshot);
   ClassRow found;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
-    found = {true, state_of(s, row), class_id, PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kClassesLabel)))};
+    const Datum label = PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kClassesLabel)));
+    found = {true, merged_into ? RowState{} : state_of(s, row), class_id, label};
   }
   end_scan(s);
   return found;

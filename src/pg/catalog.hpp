@@ -17,12 +17,15 @@ namespace reyearn::pg {
 
 inline constexpr int kDefaultTenant = 0;
 
-// One state of a row: where it lies in its table and who wrote it. A change of the row makes another one.
+// One state of a row: its number, where it lies in which file of its table, and who wrote it. A change of the row makes
+// another one, and so does what rewrites the table.
 struct RowState {
   Oid table = InvalidOid;
+  Oid file = InvalidOid;
   ItemPointerData place = {};
   TransactionId written_by = InvalidTransactionId;
-  Buffer buffer = InvalidBuffer;  // where its block was
+  std::int64_t id = 0;            // in the second column, as in all tables of which states are kept
+  Buffer buffer = InvalidBuffer;  // where its block was; invalid: the state cannot be found again
 };
 
 struct ModelRow {
@@ -77,7 +80,7 @@ std::size_t image_size(const VersionRow& version, const char* kind, Snapshot sna
 
 struct ClassRow {
   bool exists = false;
-  RowState state;
+  RowState state;  // none for a merged class: what it is now depends on more than one row
   std::int64_t class_id = 0;
   Datum label = 0;  // ltree, in the current context
 };

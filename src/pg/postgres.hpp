@@ -100,6 +100,15 @@ inline void rouse_backend(pid_t pid, int number) {
 #endif
 }
 
+// The file that a table is in: another one after it was rewritten.
+inline Oid file_of(Relation relation) {
+#if PG_VERSION_NUM >= 160000
+  return relation->rd_locator.relNumber;
+#else
+  return relation->rd_node.relNode;
+#endif
+}
+
 // Pins a block if it still lies in the buffer where it was seen before.
 inline bool pin_recent_buffer(Relation relation, BlockNumber block, Buffer seen) {
 #if PG_VERSION_NUM >= 160000

@@ -1,7 +1,8 @@
 // Remembering by snapshot. Two snapshots show the same committed rows when xmin, xmax and the number of transactions in
 // progress agree: below the same xmax the set of transactions in progress only shrinks. What the own transaction has
 // written besides depends on the command, and a rollback to a savepoint takes changes back without a new command; all
-// that matters only once the transaction has an id. On a server where nobody writes, finding the version again is a
+// that matters only once the transaction has an id. A serializable transaction has to read the rows itself once, so that
+// PostgreSQL sees on what it depends. On a server where nobody writes, finding the version again is a
 // comparison of a few words.
 //
 // Where others write, the snapshot is a new one every time. Then the rows that the answer came from are looked at where
@@ -34,8 +35,9 @@ SnapshotIdentity identify(Snapshot snapshot) {
   identity.in_progress = snapshot->xcnt;
   identity.subtransactions = snapshot->subxcnt;
   identity.is_of_recovery = snapshot->takenDuringRecovery;
-  if (TransactionIdIsValid(GetTopTransactionIdIfAny())) {
-    identity.transaction = local_transaction_id();
+  const bool has_written = TransactionIdIsValid(GetTopTransactionIdIfAny());
+  if (has_written || IsolationIsSerializable()) identity.transaction = local_transaction_id();
+  if (has_written) {
     identity.command = snapshot->curcid;
     identity.rollbacks = rollbacks_to_savepoint;
   }

@@ -30,7 +30,7 @@ struct SnapshotIdentity {
   uint32 in_progress = 0;
   int32 subtransactions = 0;
   bool is_of_recovery = false;
-  // Of a transaction that has written something itself; 0 otherwise.
+  // Of a transaction that has written something itself, or is serializable and has to be seen reading; 0 otherwise.
   LocalTransactionId transaction = InvalidLocalTransactionId;
   CommandId command = 0;
   std::uint64_t rollbacks = 0;

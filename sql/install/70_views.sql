@@ -120,6 +120,10 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                              'Give the server more shared memory: enlarge /dev/shm, in Docker with --shm-size.'
                         WHEN 'slow_loader' THEN 'See in pg_stat_activity what the session that loads it waits for.'
                         WHEN 'too_many_in_statement' THEN 'Use fewer models in one statement.'
+                        WHEN 'too_many_versions' THEN
+                             CASE WHEN m.is_preloaded
+                                  THEN 'End the sessions that hold old versions; reyearn.stat_models shows them.'
+                                  ELSE 'Add reyearn to shared_preload_libraries and restart.' END
                         ELSE 'Add reyearn to shared_preload_libraries and restart.' END AS private_advice
               FROM reyearn.shared_memory() AS m
         )

@@ -17,8 +17,7 @@ namespace {
 // A model whose versions were changed by this transaction, perhaps in a part of it that was rolled back: what is live
 // in the end is looked up before the commit.
 struct Deployment {
-  Oid images;
-  ModelRow model;
+  ModelIdentity model;
   std::int64_t live_version_id = 0;  // 0: none
   std::optional<ModelPin> loaded = std::nullopt;
 };
@@ -34,19 +33,19 @@ Deployments& deployments() {
   return *all;
 }
 
-void note(Oid images, const ModelRow& model) {
+void note(const ModelIdentity& model) {
   std::vector<Deployment>& models = deployments().models;
-  const bool is_known = std::any_of(models.begin(), models.end(), [&](const Deployment& one) {
-    return one.images == images && one.model.tenant_id == model.tenant_id && one.model.model_id == model.model_id;
-  });
-  if (!is_known) models.push_back({images, model});
+  const bool is_known =
+      std::any_of(models.begin(), models.end(), [&](const Deployment& one) { return one.model == model; });
+  if (!is_known) models.push_back({model});
 }
 
 void prepare(Deployment& deployment) {
-  const std::optional<VersionRow> live = pg_call([&] { return find_live_version(deployment.model, nullptr); });
+  const ModelRow model{deployment.model.tenant_id, deployment.model.model_id, {}};
+  const std::optional<VersionRow> live = pg_call([&] { return find_live_version(model, nullptr); });
   if (!live) return;
   deployment.live_version_id = live->version_id;
-  if (!registry().knows_model(deployment.images, deployment.model.model_id)) return;
+  if (!registry().knows_model(deployment.model)) return;
   try {
     deployment.loaded = load_shared_model(*live, GetActiveSnapshot());
   } catch (const Error&) {
@@ -56,17 +55,18 @@ void prepare(Deployment& deployment) {
 
 // The model's id and whether the version is live, of a row of reyearn.model_versions.
 struct VersionState {
-  ModelRow model;
+  ModelIdentity model;
   bool is_live;
 };
 
-VersionState state_of(const TriggerData* trigger, HeapTuple row) {
+VersionState state_of(const TriggerData* trigger, HeapTuple row, Oid images) {
   const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
   const auto value = [&](const char* column) {
     bool is_null;
     return heap_getattr(row, SPI_fnumber(descriptor, column), descriptor, &is_null);
   };
-  return {{DatumGetInt32(value("tenant_id")), DatumGetInt64(value("model_id")), {}}, DatumGetBool(value("is_live"))};
+  return {{images, DatumGetInt32(value("tenant_id")), DatumGetInt64(value("model_id"))},
+          DatumGetBool(value("is_live"))};
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ void prepare_deployments() {
 void complete_deployments() {
   for (const Deployment& deployment : deployments().models) {
     if (deployment.loaded) registry().revive((*deployment.loaded)->entry(), (*deployment.loaded)->segment());
-    registry().retire_model(deployment.images, deployment.model.model_id, deployment.live_version_id);
+    registry().retire_model(deployment.model, deployment.live_version_id);
   }
   if (OidIsValid(deployments().truncated_images)) registry().retire_images(deployments().truncated_images);
 }
@@ -108,12 +108,12 @@ PGDLLEXPORT Datum reyearn_version_changed(PG_FUNCTION_ARGS) {
     deployments().truncated_images = images;
     return PointerGetDatum(nullptr);
   }
-  const VersionState before = state_of(trigger, trigger->tg_trigtuple);
+  const VersionState before = state_of(trigger, trigger->tg_trigtuple, images);
   const bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-  const VersionState after = is_update ? state_of(trigger, trigger->tg_newtuple) : before;
+  const VersionState after = is_update ? state_of(trigger, trigger->tg_newtuple, images) : before;
   guard([&] {
-    if (before.is_live) note(images, before.model);
-    if (after.is_live) note(images, after.model);
+    if (before.is_live) note(before.model);
+    if (after.is_live) note(after.model);
   });
   return PointerGetDatum(nullptr);
 }

@@ -34,6 +34,8 @@ Registry the_registry;
 
 std::uint64_t read(pg_atomic_uint64& counter) { return pg_atomic_read_u64(&counter); }
 
+std::uint64_t limit_bytes() { return static_cast<std::uint64_t>(settings().shared_memory_limit_mb) << 20; }
+
 void add(pg_atomic_uint64& counter, std::uint64_t n) {
   if (n > 0) pg_atomic_fetch_add_u64(&counter, static_cast<int64>(n));
 }
@@ -49,12 +51,16 @@ struct Registry::Entry {
   ConditionVariable loading_ended;
   pg_atomic_uint64 bytes_read;  // by the loader
   pg_atomic_uint64 calls, timed_calls, nanoseconds, loads, attaches;
-  std::uint16_t holders;
+  std::int32_t holders;
   ImageState state;
   bool retire_when_loaded;
 
   bool has_segment() const { return state == ImageState::kLive || state == ImageState::kRetired; }
   bool is_idle() const { return state == ImageState::kLive && holders == 0; }
+  bool is_of(const ModelIdentity& model) const {
+    return state != ImageState::kFree && identity.database == MyDatabaseId && identity.images == model.images &&
+           identity.tenant_id == model.tenant_id && model_id == model.model_id;
+  }
 };
 
 // What one backend has. Rows are written under the lock, each by its backend alone.
@@ -123,11 +129,11 @@ void Registry::attach() {
     bool found;
     auto* shared = static_cast<Shared*>(ShmemInitStruct(kTableName, Shared::bytes(capacity), &found));
     if (!found) initialize(*shared, capacity);
+    LWLockRegisterTranche(shared->tranche, kTrancheName);
     shared_ = shared;
   }, why);
   if (!is_there) HOLD_INTERRUPTS();  // the error has let them go, and the release does so once more
   LWLockRelease(AddinShmemInitLock);
-  if (is_there) LWLockRegisterTranche(shared_->tranche, kTrancheName);
 }
 
 void Registry::initialize(Shared& shared, int capacity) {
@@ -148,37 +154,37 @@ void Registry::initialize(Shared& shared, int capacity) {
 
 Registry& registry() {
   // Once in a process: what did not fit then will not fit later either.
-  static const bool is_tried = [] {
-    if (!is_library_preloaded) the_registry.attach();
-    return true;
-  }();
-  (void)is_tried;
+  static bool is_tried = false;
+  if (!is_tried && !is_library_preloaded) the_registry.attach();
+  is_tried = true;
   return the_registry;
 }
 
 // What belongs to this backend.
 
-Registry::Backend& Registry::own_row() {
-  Backend& row = shared_->rows()[backend_number()];
-  static bool is_entered = false;
-  if (!is_entered) {
-    row = Backend{};
-    row.pid = MyProcPid;
-    before_shmem_exit([](int, Datum) { the_registry.leave(); }, Datum{0});
-    is_entered = true;
-  }
-  return row;
+Registry::Backend& Registry::own_row() { return shared_->rows()[backend_number()]; }
+
+void Registry::enter() {
+  if (is_entered_) return;
+  before_shmem_exit([](int, Datum) { the_registry.leave(); }, Datum{0});
+  Lock lock(shared_, LW_EXCLUSIVE);
+  own_row() = Backend{.pid = MyProcPid, .private_bytes = 0, .held = {}};
+  is_entered_ = true;
 }
 
-// Segments are unmapped later in the process's exit, so nobody finds one that is not there any more.
+// Segments are unmapped later in the process's exit, so nobody finds one that is not there any more. The transaction
+// may not have ended yet: what its end lets go has been let go here.
 void Registry::leave() {
   if (claimed_ != kNoEntry) abandon();
-  Lock lock(shared_, LW_EXCLUSIVE);
-  Backend& row = own_row();
-  for (const std::uint16_t held : row.held) {
-    if (held != 0) unhold(shared_->entries[held - 1]);
+  {
+    Lock lock(shared_, LW_EXCLUSIVE);
+    Backend& row = own_row();
+    for (const std::uint16_t held : row.held) {
+      if (held != 0) unhold(shared_->entries[held - 1]);
+    }
+    row = Backend{};
   }
-  row = Backend{};
+  shared_ = nullptr;
 }
 
 void Registry::hold(Entry& entry) {
@@ -190,8 +196,9 @@ void Registry::hold(Entry& entry) {
 
 void Registry::unhold(Entry& entry) {
   Backend& row = own_row();
-  std::replace(std::begin(row.held), std::end(row.held), static_cast<std::uint16_t>(shared_->index_of(entry) + 1),
-               std::uint16_t{0});
+  auto* const held = std::find(std::begin(row.held), std::end(row.held), shared_->index_of(entry) + 1);
+  Assert(held != std::end(row.held));
+  *held = 0;
   if (--entry.holders == 0 && entry.state == ImageState::kRetired) {
     entry.state = ImageState::kAbsent;
     entry.bytes = 0;
@@ -218,9 +225,27 @@ Registry::Entry* Registry::least_recently_used(Condition condition) const {
   return oldest;
 }
 
-// The entry of an image that has no segment: its own, a free one, or one whose version is not used now.
+// Whether the limit allows for so many bytes more, once images are gone that nobody uses.
+bool Registry::can_make_room(std::uint64_t bytes) const {
+  const std::uint64_t limit = limit_bytes();
+  std::uint64_t needed = bytes;
+  for (int i = 0; i < shared_->capacity; ++i) {
+    if (!shared_->entries[i].is_idle()) needed += shared_->entries[i].bytes;
+  }
+  return needed <= limit;
+}
+
+void Registry::make_room(std::uint64_t bytes) {
+  for (;;) {
+    std::uint64_t needed = bytes;
+    for (int i = 0; i < shared_->capacity; ++i) needed += shared_->entries[i].bytes;
+    if (needed <= limit_bytes()) return;
+    unpin(*least_recently_used([](const Entry& entry) { return entry.is_idle(); }));
+  }
+}
+
+// A place for an image that has none: a free one, or that of a version that is not used now.
 Registry::Entry* Registry::place_for(const ImageIdentity& identity, std::int64_t model_id) {
-  if (Entry* own = find(identity)) return own;
   Entry* place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kFree; });
   if (place == nullptr) {
     place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kAbsent; });
@@ -241,43 +266,31 @@ Registry::Entry* Registry::place_for(const ImageIdentity& identity, std::int64_t
   return place;
 }
 
-// Lets images go that nobody uses until the limit allows for so many bytes more.
-bool Registry::make_room(std::uint64_t bytes) {
-  const std::uint64_t limit = static_cast<std::uint64_t>(settings().shared_memory_limit_mb) << 20;
-  if (bytes > limit) return false;
-  for (;;) {
-    std::uint64_t in_use = 0;
-    for (int i = 0; i < shared_->capacity; ++i) in_use += shared_->entries[i].bytes;
-    if (in_use <= limit - bytes) return true;
-    Entry* idle = least_recently_used([](const Entry& entry) { return entry.is_idle(); });
-    if (idle == nullptr) return false;
-    unpin(*idle);
-  }
-}
-
 Registry::Answer Registry::request(const ImageIdentity& identity, std::int64_t model_id, std::uint64_t bytes) {
-  if (shared_ == nullptr) return {.what = Answer::kRefused, .why = WhyPrivate::kNoRegistry};
-  const Backend& row = own_row();
+  const auto refused = [](WhyPrivate why) { return Answer{.what = Answer::kRefused, .why = why}; };
+  if (shared_ == nullptr) return refused(WhyPrivate::kNoRegistry);
+  enter();
   Lock lock(shared_, LW_EXCLUSIVE);
-  Entry* entry = place_for(identity, model_id);
-  if (entry == nullptr) return {.what = Answer::kRefused, .why = WhyPrivate::kRegistryFull};
-  const int index = shared_->index_of(*entry);
-  if (entry->state == ImageState::kLoading) return {.what = Answer::kBusy, .entry = index};
-  if (!row.can_hold_more()) {
-    return {.what = Answer::kRefused, .why = WhyPrivate::kHeldTooMany};
+  Entry* entry = find(identity);
+  if (entry != nullptr && entry->state == ImageState::kLoading) {
+    return {.what = Answer::kBusy, .entry = shared_->index_of(*entry)};
   }
-  if (entry->has_segment()) {
+  if (!own_row().can_hold_more()) return refused(WhyPrivate::kHeldTooMany);
+  if (entry != nullptr && entry->has_segment()) {
     hold(*entry);
-    return {.what = Answer::kHeld, .entry = index, .segment = entry->segment};
+    return {.what = Answer::kHeld, .entry = shared_->index_of(*entry), .segment = entry->segment};
   }
-  if (!make_room(bytes)) return {.what = Answer::kRefused, .why = WhyPrivate::kOverLimit};
+  if (!can_make_room(bytes)) return refused(WhyPrivate::kOverLimit);
+  if (entry == nullptr) entry = place_for(identity, model_id);
+  if (entry == nullptr) return refused(WhyPrivate::kRegistryFull);
+  make_room(bytes);
   entry->state = ImageState::kLoading;
   entry->bytes = bytes;
   entry->retire_when_loaded = false;
   pg_atomic_write_u64(&entry->bytes_read, 0);
   hold(*entry);
-  claimed_ = index;
-  return {.what = Answer::kClaimed, .entry = index};
+  claimed_ = shared_->index_of(*entry);
+  return {.what = Answer::kClaimed, .entry = claimed_};
 }
 
 // Loading.
@@ -330,11 +343,13 @@ void Registry::abandon() {
 }
 
 void Registry::release(int index) {
+  if (shared_ == nullptr) return;
   Lock lock(shared_, LW_EXCLUSIVE);
   unhold(shared_->entries[index]);
 }
 
-// Going live, and retiring.
+// Going live, and retiring. PostgreSQL refuses to pin what is pinned, and to unpin what is not: neither can come, as the
+// state says which it is, so that these raise no errors.
 
 void Registry::pin(Entry& entry, dsm_segment* segment) {
   dsm_pin_segment(segment);
@@ -348,12 +363,14 @@ void Registry::unpin(Entry& entry) {
 }
 
 void Registry::revive(int index, dsm_segment* segment) {
+  if (shared_ == nullptr) return;
   Lock lock(shared_, LW_EXCLUSIVE);
   if (is_retired(index)) pin(shared_->entries[index], segment);
 }
 
 bool Registry::is_retired(int index) const {
-  return std::atomic_ref(shared_->entries[index].state).load(std::memory_order_relaxed) == ImageState::kRetired;
+  return shared_ != nullptr &&
+         std::atomic_ref(shared_->entries[index].state).load(std::memory_order_relaxed) == ImageState::kRetired;
 }
 
 void Registry::retire(Entry& entry) {
@@ -377,11 +394,8 @@ void Registry::retire_if(Condition condition) {
   }
 }
 
-void Registry::retire_model(Oid images, std::int64_t model_id, std::int64_t except_version_id) {
-  retire_if([&](const Entry& entry) {
-    return entry.identity.database == MyDatabaseId && entry.identity.images == images && entry.model_id == model_id &&
-           entry.identity.version_id != except_version_id;
-  });
+void Registry::retire_model(const ModelIdentity& model, std::int64_t except_version_id) {
+  retire_if([&](const Entry& entry) { return entry.is_of(model) && entry.identity.version_id != except_version_id; });
 }
 
 void Registry::retire_images(Oid images) {
@@ -391,6 +405,7 @@ void Registry::retire_images(Oid images) {
 }
 
 void Registry::retire_orphans(Oid images) {
+  if (shared_ == nullptr) return;
   retire_if([&](const Entry& entry) {
     return entry.identity.database == MyDatabaseId && entry.identity.images != images;
   });
@@ -403,18 +418,17 @@ void Registry::retire_orphans(Oid images) {
   }
 }
 
-bool Registry::knows_model(Oid images, std::int64_t model_id) const {
+bool Registry::knows_model(const ModelIdentity& model) const {
   if (shared_ == nullptr) return false;
   Lock lock(shared_, LW_SHARED);
-  return std::any_of(shared_->entries, shared_->entries + shared_->capacity, [&](const Entry& entry) {
-    return entry.state != ImageState::kFree && entry.identity.database == MyDatabaseId &&
-           entry.identity.images == images && entry.model_id == model_id;
-  });
+  return std::any_of(shared_->entries, shared_->entries + shared_->capacity,
+                     [&](const Entry& entry) { return entry.is_of(model); });
 }
 
 // Counting.
 
 void Registry::add_usage(int index, const Usage& usage) {
+  if (shared_ == nullptr) return;
   Entry& entry = shared_->entries[index];
   add(entry.calls, usage.calls);
   add(entry.timed_calls, usage.timed_calls);
@@ -439,9 +453,9 @@ void Registry::count_fallback(WhyPrivate why) {
 
 void Registry::set_private_bytes(std::uint64_t bytes) {
   if (shared_ == nullptr) return;
-  Backend& row = own_row();
+  enter();
   Lock lock(shared_, LW_EXCLUSIVE);
-  row.private_bytes = bytes;
+  own_row().private_bytes = bytes;
 }
 
 // Looking.
@@ -463,6 +477,7 @@ RegistryFacts Registry::facts() const {
   }
   for (int i = 0; i < shared_->backends; ++i) {
     const Backend& row = shared_->rows()[i];
+    if (row.pid == 0) continue;
     facts.backends_with_retired += std::any_of(std::begin(row.held), std::end(row.held), [&](std::uint16_t held) {
       return held != 0 && shared_->entries[held - 1].state == ImageState::kRetired;
     });

@@ -8,9 +8,9 @@
 // it. An absent entry has no segment, only its counters, and its place is free for another version.
 //
 // One lightweight lock guards everything but the atomics; it is held for a scan of the table at the longest, and the
-// only lock taken under it is PostgreSQL's own for segments. Nothing here raises errors but wait_for_loader(), which
-// can be interrupted. What a backend holds or loads it gives back when it exits, however it exits; a process that is
-// killed takes all shared memory with it, as ever.
+// only lock taken under it is PostgreSQL's own for segments. Functions raise errors only where that is said. What a
+// backend holds or loads it gives back when it exits, and from then on it has no registry; a process that is killed
+// takes all shared memory with it, as ever.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +30,15 @@ struct ImageIdentity {
   std::int32_t tenant_id;
 
   bool operator==(const ImageIdentity&) const = default;
+};
+
+// A model of this database.
+struct ModelIdentity {
+  Oid images;
+  std::int32_t tenant_id;
+  std::int64_t model_id;
+
+  bool operator==(const ModelIdentity&) const = default;
 };
 
 enum class ImageState : std::uint8_t { kFree, kAbsent, kLoading, kLive, kRetired };
@@ -99,7 +108,7 @@ class Registry {
   //   kClaimed  it is not, and this backend is to load it: publish() or abandon()
   //   kBusy     another backend is loading it: wait_for_loader(), then ask again
   //   kRefused  it has to be private
-  // A backend holds an entry once, and claims one at a time.
+  // A backend holds an entry once, and claims one at a time. May raise PostgreSQL errors at its first call.
   Answer request(const ImageIdentity& identity, std::int64_t model_id, std::uint64_t bytes);
 
   // Waits for the end of a loading, good or bad. False when the loader has made no progress for ten seconds: it may
@@ -118,19 +127,19 @@ class Registry {
 
   // Retires what is live of a model but for one version; of a table of images; of a database. Backends that hold them
   // and wait for their clients are roused, so that they let go.
-  void retire_model(Oid images, std::int64_t model_id, std::int64_t except_version_id);
+  void retire_model(const ModelIdentity& model, std::int64_t except_version_id);
   void retire_images(Oid images);
   // Retires what belonged to databases and extensions that were dropped meanwhile. `images` is the table of now.
   // Looks into catalogs: may raise PostgreSQL errors.
   void retire_orphans(Oid images);
   // Whether anything of a model is or was in shared memory since this server's start.
-  bool knows_model(Oid images, std::int64_t model_id) const;
+  bool knows_model(const ModelIdentity& model) const;
 
   // Adds to an entry that is held; to that of an image, if it still has one.
   void add_usage(int entry, const Usage& usage);
   void add_usage(const ImageIdentity& identity, const Usage& usage);
   void count_fallback(WhyPrivate why);
-  void set_private_bytes(std::uint64_t bytes);
+  void set_private_bytes(std::uint64_t bytes);  // may raise PostgreSQL errors at its first call
 
   RegistryFacts facts() const;
   // The entries of this database's images: writes at most `most`, returns how many.
@@ -146,15 +155,17 @@ class Registry {
   friend Registry& registry();
   void attach();
   void initialize(Shared& shared, int capacity);
-  Backend& own_row();
+  void enter();
   void leave();
 
   // Under the lock.
+  Backend& own_row();
   Entry* find(const ImageIdentity& identity) const;
   template <typename Condition>
   Entry* least_recently_used(Condition condition) const;
+  bool can_make_room(std::uint64_t bytes) const;
+  void make_room(std::uint64_t bytes);
   Entry* place_for(const ImageIdentity& identity, std::int64_t model_id);
-  bool make_room(std::uint64_t bytes);
   void hold(Entry& entry);
   void unhold(Entry& entry);
   void pin(Entry& entry, dsm_segment* segment);
@@ -163,12 +174,14 @@ class Registry {
   template <typename Condition>
   void retire_if(Condition condition);
 
-  Shared* shared_ = nullptr;
-  int claimed_ = -1;  // entry that this backend is loading
+  Shared* shared_ = nullptr;  // none: nothing is shared
+  bool is_entered_ = false;   // whether this backend's row is its own
+  int claimed_ = -1;          // entry that this backend is loading
 };
 
 // The table as this process sees it. It is found at the first call, or made in what is left of the main segment;
-// without room for it nothing is ever shared, and request() answers kRefused.
+// without room for it nothing is ever shared, and request() answers kRefused. May raise PostgreSQL errors at its first
+// call.
 Registry& registry();
 
 }  // namespace reyearn::pg

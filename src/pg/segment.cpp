@@ -8,25 +8,37 @@ namespace reyearn::pg {
 
 namespace {
 
+// The current owner of resources, for as long as this lives.
+class CurrentOwner {
+ public:
+  explicit CurrentOwner(ResourceOwner owner) : before_(std::exchange(CurrentResourceOwner, owner)) {}
+  ~CurrentOwner() { CurrentResourceOwner = before_; }
+  CurrentOwner(const CurrentOwner&) = delete;
+
+ private:
+  ResourceOwner before_;
+};
+
 // What a failed call leaves behind belongs to a resource owner of its own, which goes with it.
 template <typename Call>
 dsm_segment* get_segment(Call call, char* why, std::size_t size) {
-  const ResourceOwner before = CurrentResourceOwner;
   const ResourceOwner own = pg_call([] { return ResourceOwnerCreate(CurrentResourceOwner, "reyearn segment"); });
   struct Work {
     Call call;
     dsm_segment* segment;
   } work{call, nullptr};
   why[0] = '\0';
-  CurrentResourceOwner = own;
-  const bool is_done = pg_attempt(
-      [](void* argument) {
-        Work& of = *static_cast<Work*>(argument);
-        of.segment = of.call();
-        if (of.segment != nullptr) dsm_pin_mapping(of.segment);  // it is the Segment that unmaps it
-      },
-      &work, why, size);
-  CurrentResourceOwner = before;
+  bool is_done;
+  {
+    const CurrentOwner current(own);
+    is_done = pg_attempt(
+        [](void* argument) {
+          Work& of = *static_cast<Work*>(argument);
+          of.segment = of.call();
+          if (of.segment != nullptr) dsm_pin_mapping(of.segment);  // it is the Segment that unmaps it
+        },
+        &work, why, size);
+  }
   for (const auto phase : {RESOURCE_RELEASE_BEFORE_LOCKS, RESOURCE_RELEASE_LOCKS, RESOURCE_RELEASE_AFTER_LOCKS}) {
     ResourceOwnerRelease(own, phase, false, false);
   }

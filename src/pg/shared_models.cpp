@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kMostModels = 16;
 constexpr std::uint64_t kCallsPerTimedCall = 8;
 constexpr int kRetryMs = 10'000;  // between two attempts to share what had to be private
+constexpr int kMostAttaches = 5;  // of images that go while they are attached
 
 // Why the registry or the operating system did not share an image. `system` is what the latter said.
 struct Refusal {
@@ -34,6 +35,8 @@ class Models {
   LoadedModel* find(const ImageIdentity& identity);
   LoadedModel& add_shared(const ImageIdentity&, std::int64_t model_id, int entry, Segment, const ModelView&);
   LoadedModel& add_private(const ImageIdentity&, std::int64_t model_id, std::vector<std::byte>, const ModelView&);
+  // Private copies of the same version, and if it is live of others of its model, are hardly asked for again.
+  void replace_private_copies(const LoadedModel& by, bool is_live);
   // Lets go of what was used least recently and is not pinned, so that one more can be held.
   void make_room_for_shared();
 
@@ -45,7 +48,9 @@ class Models {
   WhyPrivate warned_of = WhyPrivate::kNone;
 
  private:
-  void added();
+  void added() {
+    if (models_.size() > kMostModels) unload_least_recently_used([](const LoadedModel&) { return true; });
+  }
   template <typename Condition>
   void unload_least_recently_used(Condition condition);
   void report_private_bytes();
@@ -88,15 +93,11 @@ LoadedModel& Models::add_private(const ImageIdentity& identity, std::int64_t mod
   return models_.front();
 }
 
-// A private copy of an older version of the model, or of this one, is hardly asked for again.
-void Models::added() {
-  const LoadedModel& newest = models_.front();
+void Models::replace_private_copies(const LoadedModel& by, bool is_live) {
   for (LoadedModel& model : models_) {
-    if (&model == &newest || model.is_shared() || model.model_id_ != newest.model_id_) continue;
-    model.is_replaced_ = true;
+    if (&model == &by || model.is_shared() || model.model() != by.model()) continue;
+    if (is_live || model.identity_ == by.identity_) model.is_replaced_ = true;
   }
-  if (models_.size() <= kMostModels) return;
-  unload_least_recently_used([](const LoadedModel&) { return true; });
 }
 
 void Models::make_room_for_shared() {
@@ -226,6 +227,12 @@ class Hold {
   bool is_kept_ = false;
 };
 
+// What the other versions of a model took is given back. May not be called for a version that others do not see as live.
+void replace_others(const LoadedModel& live) {
+  registry().retire_model(live.model(), live.identity().version_id);
+  models().replace_private_copies(live, true);
+}
+
 // Fills a segment with the image and lets others have it.
 LoadedModel* load_claimed(const VersionRow& version, const ImageIdentity& identity, int entry, Snapshot snapshot,
                           Refusal& refusal) {
@@ -247,8 +254,11 @@ LoadedModel* load_claimed(const VersionRow& version, const ImageIdentity& identi
   LoadedModel& model = models().add_shared(identity, version.model_id, entry, std::move(segment), view);
   claim.publish(model, is_live);
   model.count_load();
-  if (is_live) registry().retire_model(identity.images, version.model_id, version.version_id);
-  pg_call([&] { registry().retire_orphans(identity.images); });
+  models().replace_private_copies(model, false);
+  if (is_live) {
+    replace_others(model);
+    pg_call([&] { registry().retire_orphans(identity.images); });
+  }
   return &model;
 }
 
@@ -257,7 +267,7 @@ void revive_if_live(const LoadedModel& model, const VersionRow& version) {
   if (!registry().is_retired(model.entry())) return;
   if (!pg_call([&] { return is_live_for_all(version); })) return;
   registry().revive(model.entry(), model.segment());
-  registry().retire_model(model.identity().images, model.model_id(), model.identity().version_id);
+  replace_others(model);
 }
 
 // Maps a segment that another backend has filled. Nothing, without a refusal, when it has gone meanwhile.
@@ -275,25 +285,31 @@ LoadedModel* attach_held(const VersionRow& version, const ImageIdentity& identit
   LoadedModel& model = models().add_shared(identity, version.model_id, held.entry, std::move(segment), view);
   hold.keep();
   model.count_attach();
+  models().replace_private_copies(model, !registry().is_retired(held.entry));
   revive_if_live(model, version);
   return &model;
 }
 
-LoadedModel* share(const VersionRow& version, const ImageIdentity& identity, Snapshot snapshot, Refusal& refusal) {
+LoadedModel* share(const VersionRow& version, const ImageIdentity& identity, Snapshot snapshot, bool may_wait,
+                   Refusal& refusal) {
   models().make_room_for_shared();
   // While it is loading it, a session should wait for no other: those may wait for it.
   pg_call([&] { LockRelationOid(identity.images, AccessShareLock); });
-  while (refusal.why == WhyPrivate::kNone) {
+  for (int attaches = 0; refusal.why == WhyPrivate::kNone;) {
+    check_for_interrupts();
     const Registry::Answer answer =
         registry().request(identity, version.model_id, static_cast<std::uint64_t>(version.image_bytes));
     switch (answer.what) {
       case Registry::Answer::kHeld:
         if (LoadedModel* model = attach_held(version, identity, answer, refusal)) return model;
+        if (++attaches == kMostAttaches && refusal.why == WhyPrivate::kNone) {
+          refusal = {WhyPrivate::kNoSegment, "the segment is gone"};
+        }
         break;
       case Registry::Answer::kClaimed:
         return load_claimed(version, identity, answer.entry, snapshot, refusal);
       case Registry::Answer::kBusy:
-        if (!pg_call([&] { return registry().wait_for_loader(answer.entry, identity); })) {
+        if (!may_wait || !pg_call([&] { return registry().wait_for_loader(answer.entry, identity); })) {
           refusal.why = WhyPrivate::kSlowLoader;
         }
         break;
@@ -324,6 +340,7 @@ void warn_of_private_copy(const VersionRow& version, Snapshot snapshot, const Re
       break;
     case WhyPrivate::kRegistryFull:
       detail = psprintf("There are %d versions in shared memory, and all are in use.", registry().facts().capacity);
+      if (Registry::is_preloaded()) hint = "End the sessions that hold old versions; reyearn.stat_models shows them.";
       break;
     case WhyPrivate::kOverLimit:
       detail = psprintf("With its " INT64_FORMAT " bytes, reyearn.shared_memory_limit (%d MB) would be passed.",
@@ -354,7 +371,9 @@ LoadedModel& load_private(const VersionRow& version, const ImageIdentity& identi
   std::vector<std::byte> bytes = load_image(version, "serving", snapshot);
   const ModelView view = ModelView::open(bytes);
   check_recorded(version, view);
+  const bool is_live = pg_call([&] { return is_live_for_all(version); });
   LoadedModel& model = models().add_private(identity, version.model_id, std::move(bytes), view);
+  models().replace_private_copies(model, is_live);
   model.count_load();
   registry().count_fallback(refusal.why);
   if (models().warned_of != refusal.why) pg_call([&] { warn_of_private_copy(version, snapshot, refusal); });
@@ -370,7 +389,7 @@ LoadedModel* find_or_share(const VersionRow& version, const ImageIdentity& ident
     return known;
   }
   if (known != nullptr && !known->may_be_shared_now()) return known;
-  LoadedModel* shared = share(version, identity, snapshot, refusal);
+  LoadedModel* shared = share(version, identity, snapshot, known == nullptr, refusal);
   if (shared != nullptr) models().warned_of = WhyPrivate::kNone;
   if (shared != nullptr || known == nullptr) return shared;
   known->put_off_sharing();

@@ -36,7 +36,7 @@ class LoadedModel {
 
   const ModelView& view() const { return view_; }
   const ImageIdentity& identity() const { return identity_; }
-  std::int64_t model_id() const { return model_id_; }
+  ModelIdentity model() const { return {identity_.images, identity_.tenant_id, model_id_}; }
   bool is_shared() const { return entry_ >= 0; }
   int entry() const { return entry_; }
   dsm_segment* segment() const { return segment_.get(); }
@@ -50,7 +50,7 @@ class LoadedModel {
 
   void count_load();
   void count_attach();
-  void put_off_sharing() { time_refused_ = GetCurrentStatementStartTimestamp(); }
+  void put_off_sharing() { time_refused_ = GetCurrentTimestamp(); }
 
  private:
   friend class ModelPin;

@@ -99,8 +99,27 @@ for my $preload (1, 0)
 		my $waited = time - $start;
 		ok($waited > 8, "... after having waited for the loader: $waited s");
 		like($blocker->{stderr}, qr/WARNING:  53000: .*\nDETAIL:  Another session has begun to load it and does not get on\./, '... with a warning');
+		my $again = time;
+		is(ask($blocker, $predict), $label, '... and predicts again');
+		cmp_ok(time - $again, '<', 8, '... with what it has, without waiting');
 		ask($blocker, 'ROLLBACK');
 		is(result_of($loader), $label, '... and the loader comes to its end');
+	}
+
+	# A session is ended in the midst of its transaction: it gives back what it holds once, and another session keeps its own.
+	{
+		my $held = q{SELECT string_agg(version || ' ' || memory || ' ' || sessions, ', ') FROM reyearn.stat_models WHERE version = 2};
+		my @sessions = map { session($node, 'mail') } 1 .. 2;
+		ask($_, "BEGIN; $predict") for @sessions;
+		$node->safe_psql('mail', q{SELECT reyearn_promote('m', 1)});
+		is($node->safe_psql('mail', $held), '2 retired 2', "$what: a retired version held by two transactions");
+		$node->safe_psql('mail', 'SELECT pg_terminate_backend(' . ask($sessions[0], 'SELECT pg_backend_pid()') . ')');
+		becomes($node, 'mail', $held, '2 retired 1', "$what: ... one of which is ended");
+		ask($sessions[1], 'COMMIT');
+		becomes($node, 'mail', $held, '2 absent 0', "$what: ... and the other commits");
+		$node->safe_psql('mail', q{SELECT reyearn_promote('m', 2)});
+		is(ask($sessions[1], $predict), $label, "$what: ... and predicts when that version is live again");
+		eval { $_->quit } for @sessions;
 	}
 
 	# Sessions are ended at random moments of a loading, of the use after it, and of the commit that brings it in.

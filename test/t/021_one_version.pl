@@ -173,7 +173,7 @@ ask($session, 'COMMIT');
 ask($flipper, q{INSERT INTO reyearn.classes (label) SELECT ('aside.n' || i)::ltree FROM generate_series(1, 40) AS i});
 for my $round (1 .. 10)
 {
-	ask($flipper, q{BEGIN; CREATE TEMPORARY TABLE class ON COMMIT DROP AS SELECT * FROM reyearn.classes ORDER BY label <@ 'aside' DESC;
+	ask($flipper, q{BEGIN; CREATE TEMPORARY TABLE class ON COMMIT DROP AS SELECT * FROM reyearn.classes ORDER BY label <@ 'aside' DESC, label ~ 'mail.private|n*' DESC;
 		SET LOCAL session_replication_role = replica; DELETE FROM reyearn.classes;
 		INSERT INTO reyearn.classes OVERRIDING SYSTEM VALUE SELECT * FROM class; COMMIT; VACUUM FULL reyearn.classes});
 	ask($session, q{SELECT reyearn_predict('meeting', 'm')});

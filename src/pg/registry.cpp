@@ -244,17 +244,13 @@ void Registry::make_room(std::uint64_t bytes) {
   }
 }
 
-// A place for an image that has none: a free one, or that of a version that is not used now.
+// A place for an image that has none: a free one, or that of a version that has only counters left.
 Registry::Entry* Registry::place_for(const ImageIdentity& identity, std::int64_t model_id) {
   Entry* place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kFree; });
   if (place == nullptr) {
     place = least_recently_used([](const Entry& entry) { return entry.state == ImageState::kAbsent; });
   }
-  if (place == nullptr) {
-    place = least_recently_used([](const Entry& entry) { return entry.is_idle(); });
-    if (place == nullptr) return nullptr;
-    unpin(*place);
-  }
+  if (place == nullptr) return nullptr;
   place->state = ImageState::kAbsent;
   place->identity = identity;
   place->model_id = model_id;
@@ -280,9 +276,14 @@ Registry::Answer Registry::request(const ImageIdentity& identity, std::int64_t m
     hold(*entry);
     return {.what = Answer::kHeld, .entry = shared_->index_of(*entry), .segment = entry->segment};
   }
+  if (entry == nullptr) entry = place_for(identity, model_id);  // also for the counters of a private copy
   if (!can_make_room(bytes)) return refused(WhyPrivate::kOverLimit);
-  if (entry == nullptr) entry = place_for(identity, model_id);
-  if (entry == nullptr) return refused(WhyPrivate::kRegistryFull);
+  if (entry == nullptr) {
+    Entry* const idle = least_recently_used([](const Entry& one) { return one.is_idle(); });
+    if (idle == nullptr) return refused(WhyPrivate::kRegistryFull);
+    unpin(*idle);
+    entry = place_for(identity, model_id);
+  }
   make_room(bytes);
   entry->state = ImageState::kLoading;
   entry->bytes = bytes;

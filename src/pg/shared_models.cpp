@@ -255,10 +255,8 @@ LoadedModel* load_claimed(const VersionRow& version, const ImageIdentity& identi
   claim.publish(model, is_live);
   model.count_load();
   models().replace_private_copies(model, false);
-  if (is_live) {
-    replace_others(model);
-    pg_call([&] { registry().retire_orphans(identity.images); });
-  }
+  if (is_live) replace_others(model);
+  pg_call([&] { registry().retire_orphans(identity.images); });
   return &model;
 }
 

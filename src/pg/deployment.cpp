@@ -85,7 +85,7 @@ void prepare_deployments() {
 
 void complete_deployments() {
   for (const Deployment& deployment : deployments().models) {
-    if (deployment.loaded) registry().revive((*deployment.loaded)->entry(), (*deployment.loaded)->segment());
+    if (deployment.loaded) registry().revive((*deployment.loaded)->entry());
     registry().retire_model(deployment.model, deployment.live_version_id);
   }
   if (OidIsValid(deployments().truncated_images)) registry().retire_images(deployments().truncated_images);

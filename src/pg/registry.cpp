@@ -199,10 +199,7 @@ void Registry::unhold(Entry& entry) {
   auto* const held = std::find(std::begin(row.held), std::end(row.held), shared_->index_of(entry) + 1);
   Assert(held != std::end(row.held));
   *held = 0;
-  if (--entry.holders == 0 && entry.state == ImageState::kRetired) {
-    entry.state = ImageState::kAbsent;
-    entry.bytes = 0;
-  }
+  if (--entry.holders == 0 && entry.state == ImageState::kRetired) drop(entry);
 }
 
 // Finding a place.
@@ -240,7 +237,7 @@ void Registry::make_room(std::uint64_t bytes) {
     std::uint64_t needed = bytes;
     for (int i = 0; i < shared_->capacity; ++i) needed += shared_->entries[i].bytes;
     if (needed <= limit_bytes()) return;
-    unpin(*least_recently_used([](const Entry& entry) { return entry.is_idle(); }));
+    drop(*least_recently_used([](const Entry& entry) { return entry.is_idle(); }));
   }
 }
 
@@ -281,7 +278,7 @@ Registry::Answer Registry::request(const ImageIdentity& identity, std::int64_t m
   if (entry == nullptr) {
     Entry* const idle = least_recently_used([](const Entry& one) { return one.is_idle(); });
     if (idle == nullptr) return refused(WhyPrivate::kRegistryFull);
-    unpin(*idle);
+    drop(*idle);
     entry = place_for(identity, model_id);
   }
   make_room(bytes);
@@ -323,9 +320,9 @@ void Registry::publish(dsm_segment* segment, bool is_live) {
   Entry& entry = shared_->entries[claimed_];
   {
     Lock lock(shared_, LW_EXCLUSIVE);
+    dsm_pin_segment(segment);
     entry.segment = dsm_segment_handle(segment);
-    entry.state = ImageState::kRetired;
-    if (is_live && !entry.retire_when_loaded) pin(entry, segment);
+    entry.state = is_live && !entry.retire_when_loaded ? ImageState::kLive : ImageState::kRetired;
     claimed_ = kNoEntry;
   }
   ConditionVariableBroadcast(&entry.loading_ended);
@@ -349,24 +346,20 @@ void Registry::release(int index) {
   unhold(shared_->entries[index]);
 }
 
-// Going live, and retiring. PostgreSQL refuses to pin what is pinned, and to unpin what is not: neither can come, as the
-// state says which it is, so that these raise no errors.
+// Going live, and retiring. The pin is the table's: whoever holds an entry finds its segment, also before it has mapped
+// it. PostgreSQL refuses to pin what is pinned, and to unpin what is not: as the state says which it is, neither raises
+// an error.
 
-void Registry::pin(Entry& entry, dsm_segment* segment) {
-  dsm_pin_segment(segment);
-  entry.state = ImageState::kLive;
-}
-
-void Registry::unpin(Entry& entry) {
+void Registry::drop(Entry& entry) {
   dsm_unpin_segment(entry.segment);
-  entry.state = entry.holders > 0 ? ImageState::kRetired : ImageState::kAbsent;
-  if (entry.state == ImageState::kAbsent) entry.bytes = 0;
+  entry.state = ImageState::kAbsent;
+  entry.bytes = 0;
 }
 
-void Registry::revive(int index, dsm_segment* segment) {
+void Registry::revive(int index) {
   if (shared_ == nullptr) return;
   Lock lock(shared_, LW_EXCLUSIVE);
-  if (is_retired(index)) pin(shared_->entries[index], segment);
+  if (is_retired(index)) shared_->entries[index].state = ImageState::kLive;
 }
 
 bool Registry::is_retired(int index) const {
@@ -377,7 +370,8 @@ bool Registry::is_retired(int index) const {
 void Registry::retire(Entry& entry) {
   if (entry.state == ImageState::kLoading) entry.retire_when_loaded = true;
   if (entry.state != ImageState::kLive) return;
-  unpin(entry);
+  entry.state = ImageState::kRetired;
+  if (entry.holders == 0) drop(entry);
   const int index = shared_->index_of(entry);
   for (int i = 0; i < shared_->backends && entry.holders > 0; ++i) {
     const Backend& row = shared_->rows()[i];

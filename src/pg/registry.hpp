@@ -4,8 +4,8 @@
 //   absent ──request──► loading ──publish──► live ──retire──► retired ──last release──► absent
 //                          └────abandon────► absent     ◄──revive──┘
 //
-// A live entry's segment is pinned: it stays without anyone using it. A retired one lives as long as a backend holds
-// it. An absent entry has no segment, only its counters, and its place is free for another version.
+// A live entry keeps its segment without anyone using it, a retired one as long as a backend holds it. An absent entry
+// has no segment, only its counters, and its place is free for another version.
 //
 // One lightweight lock guards everything but the atomics; it is held for a scan of the table at the longest, and the
 // only lock taken under it is PostgreSQL's own for segments. Functions raise errors only where that is said. What a
@@ -120,8 +120,8 @@ class Registry {
   void publish(dsm_segment* segment, bool is_live);  // held from then on
   void abandon();
 
-  // A version that became live while it was held as a retired one. The segment is this backend's mapping of it.
-  void revive(int entry, dsm_segment* segment);
+  // A version that became live while it was held as a retired one.
+  void revive(int entry);
   void release(int entry);
   bool is_retired(int entry) const;
 
@@ -168,8 +168,7 @@ class Registry {
   Entry* place_for(const ImageIdentity& identity, std::int64_t model_id);
   void hold(Entry& entry);
   void unhold(Entry& entry);
-  void pin(Entry& entry, dsm_segment* segment);
-  void unpin(Entry& entry);
+  void drop(Entry& entry);
   void retire(Entry& entry);
   template <typename Condition>
   void retire_if(Condition condition);

@@ -19,9 +19,10 @@ class CurrentOwner {
   ResourceOwner before_;
 };
 
-// What a failed call leaves behind belongs to a resource owner of its own, which goes with it.
+// What a failed call leaves behind belongs to a resource owner of its own, which goes with it. `nothing` is what it
+// means when the call succeeds without a segment.
 template <typename Call>
-dsm_segment* get_segment(Call call, char* why, std::size_t size) {
+dsm_segment* get_segment(Call call, const char* nothing, char* why, std::size_t size) {
   const ResourceOwner own = pg_call([] { return ResourceOwnerCreate(CurrentResourceOwner, "reyearn segment"); });
   struct Work {
     Call call;
@@ -43,19 +44,19 @@ dsm_segment* get_segment(Call call, char* why, std::size_t size) {
     ResourceOwnerRelease(own, phase, false, false);
   }
   ResourceOwnerDelete(own);
+  if (is_done && work.segment == nullptr) strlcpy(why, nothing, size);
   return is_done ? work.segment : nullptr;
 }
 
 }  // namespace
 
 Segment Segment::create(std::size_t bytes, char* why, std::size_t size) {
-  Segment segment(get_segment([=] { return dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS); }, why, size));
-  if (!segment && why[0] == '\0') strlcpy(why, "too many dynamic shared memory segments", size);
-  return segment;
+  return Segment(get_segment([=] { return dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS); },
+                             "too many dynamic shared memory segments", why, size));
 }
 
 Segment Segment::attach(dsm_handle handle, char* why, std::size_t size) {
-  return Segment(get_segment([=] { return dsm_attach(handle); }, why, size));
+  return Segment(get_segment([=] { return dsm_attach(handle); }, "the segment is gone", why, size));
 }
 
 }  // namespace reyearn::pg

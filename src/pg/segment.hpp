@@ -21,7 +21,7 @@ class Segment {
     return *this;
   }
 
-  // Both give an empty one on failure, and say why in `why`: nothing, when the segment to attach is gone.
+  // Both give an empty one on failure, and say why in `why`.
   template <std::size_t kSize>
   static Segment create(std::size_t bytes, char (&why)[kSize]) {
     return create(bytes, why, kSize);

@@ -18,7 +18,6 @@ namespace {
 constexpr std::size_t kMostModels = 16;
 constexpr std::uint64_t kCallsPerTimedCall = 8;
 constexpr int kRetryMs = 10'000;  // between two attempts to share what had to be private
-constexpr int kMostAttaches = 5;  // of images that go while they are attached
 
 // Why the registry or the operating system did not share an image. `system` is what the latter said.
 struct Refusal {
@@ -152,7 +151,7 @@ void LoadedModel::hand_over_usage() {
 
 LoadedModel::~LoadedModel() {
   hand_over_usage();
-  if (is_shared()) registry().release(entry_);  // first: who finds it held may attach it
+  if (is_shared()) registry().release(entry_);
 }
 
 bool LoadedModel::may_be_shared_now() const {
@@ -264,17 +263,17 @@ LoadedModel* load_claimed(const VersionRow& version, const ImageIdentity& identi
 void revive_if_live(const LoadedModel& model, const VersionRow& version) {
   if (!registry().is_retired(model.entry())) return;
   if (!pg_call([&] { return is_live_for_all(version); })) return;
-  registry().revive(model.entry(), model.segment());
+  registry().revive(model.entry());
   replace_others(model);
 }
 
-// Maps a segment that another backend has filled. Nothing, without a refusal, when it has gone meanwhile.
+// Maps a segment that another backend has filled.
 LoadedModel* attach_held(const VersionRow& version, const ImageIdentity& identity, const Registry::Answer& held,
                          Refusal& refusal) {
   Hold hold(held.entry);
   Segment segment = Segment::attach(held.segment, refusal.system);
   if (!segment) {
-    if (refusal.system[0] != '\0') refusal.why = WhyPrivate::kNoSegment;
+    refusal.why = WhyPrivate::kNoSegment;
     return nullptr;
   }
   const auto size = static_cast<std::size_t>(version.image_bytes);
@@ -293,17 +292,13 @@ LoadedModel* share(const VersionRow& version, const ImageIdentity& identity, Sna
   models().make_room_for_shared();
   // While it is loading it, a session should wait for no other: those may wait for it.
   pg_call([&] { LockRelationOid(identity.images, AccessShareLock); });
-  for (int attaches = 0; refusal.why == WhyPrivate::kNone;) {
+  while (refusal.why == WhyPrivate::kNone) {
     check_for_interrupts();
     const Registry::Answer answer =
         registry().request(identity, version.model_id, static_cast<std::uint64_t>(version.image_bytes));
     switch (answer.what) {
       case Registry::Answer::kHeld:
-        if (LoadedModel* model = attach_held(version, identity, answer, refusal)) return model;
-        if (++attaches == kMostAttaches && refusal.why == WhyPrivate::kNone) {
-          refusal = {WhyPrivate::kNoSegment, "the segment is gone"};
-        }
-        break;
+        return attach_held(version, identity, answer, refusal);
       case Registry::Answer::kClaimed:
         return load_claimed(version, identity, answer.entry, snapshot, refusal);
       case Registry::Answer::kBusy:

@@ -99,7 +99,8 @@ void parallel_for(int threads, std::size_t count, const ShouldStop& should_stop,
   std::atomic<std::size_t> next{0};
   const auto worker_count = static_cast<int>(std::min<std::size_t>(std::max(threads, 1), count));
   Workers workers(worker_count, [&](int worker, const StopFlag& stop) {
-    for (std::size_t i; !stop.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < count;) task(worker, i, stop);
+    for (std::size_t i; !stop.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < count;)
+      task(worker, i, stop);
   });
   workers.wait(should_stop);
 }

@@ -56,7 +56,8 @@ TextOptions ngram_range(const ParameterSpec& spec, const ParameterValue& value) 
 
 constexpr ParameterSpec kSpecs[] = {
     {"holdout", "number", "0 to 0.9",
-     "share of texts never trained on before the verdict, by which versions are compared; 0: compare by cross-validation",
+     "share of texts never trained on before the verdict, by which versions are compared; 0: compare by "
+     "cross-validation",
      true, [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) { p.holdout = number_in(s, v, 0, 0.9); },
      [](const Parameters& p) { return number_to_json(p.holdout); }},
     {"refit", "boolean", "true or false",
@@ -64,7 +65,9 @@ constexpr ParameterSpec kSpecs[] = {
      [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) { p.refit = boolean(s, v); },
      [](const Parameters& p) { return std::string(p.refit ? "true" : "false"); }},
     {"seed", "integer", "0 to 9007199254740991", "seed of every choice left to chance, such as folds", false,
-     [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) { p.seed = integer_in(s, v, 0, kMaxExactInteger); },
+     [](const ParameterSpec& s, Parameters& p, const ParameterValue& v) {
+       p.seed = integer_in(s, v, 0, kMaxExactInteger);
+     },
      [](const Parameters& p) { return std::to_string(p.seed); }},
     {"ngram_range", "pair of integers", "[1, 1] to [5, 5], the first not above the second",
      "shortest and longest sequence of words that is a feature", false,

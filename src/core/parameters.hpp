@@ -28,10 +28,10 @@ using ParameterValue = std::variant<std::nullptr_t, bool, double, std::string, s
 
 struct ParameterSpec {
   const char* name;
-  const char* type;        // "number", "integer", "boolean", "pair of integers"
-  const char* range;       // for people, such as "0 to 0.9"
+  const char* type;   // "number", "integer", "boolean", "pair of integers"
+  const char* range;  // for people, such as "0 to 0.9"
   const char* description;
-  bool belongs_to_model;   // cannot be set for a single training
+  bool belongs_to_model;  // cannot be set for a single training
   // Throws Error(kInvalidArgument) through `reject` when the value does not fit.
   void (*set)(const ParameterSpec& spec, Parameters& parameters, const ParameterValue& value);
   std::string (*get)(const Parameters& parameters);  // as JSON

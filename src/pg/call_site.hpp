@@ -16,8 +16,8 @@ T& call_site(FunctionCallInfo fcinfo) {
   if (function->fn_extra != nullptr) return *static_cast<T*>(function->fn_extra);
   auto site = std::make_unique<T>();
   pg_call([&] {
-    auto* callback = static_cast<MemoryContextCallback*>(
-        MemoryContextAllocZero(function->fn_mcxt, sizeof(MemoryContextCallback)));
+    auto* callback =
+        static_cast<MemoryContextCallback*>(MemoryContextAllocZero(function->fn_mcxt, sizeof(MemoryContextCallback)));
     callback->func = [](void* argument) { delete static_cast<T*>(argument); };
     callback->arg = site.get();
     MemoryContextRegisterResetCallback(function->fn_mcxt, callback);

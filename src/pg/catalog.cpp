@@ -161,7 +161,8 @@ std::optional<std::int64_t> find_merged(int tenant_id, std::int64_t class_id, Sn
   ScanKeyData keys[] = {int4_key(1, tenant_id), int8_key(2, class_id)};
   IndexScan s = begin_scan("merged_classes", "merged_classes_pkey", keys, 2, snapshot);
   std::optional<std::int64_t> into;
-  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) into = DatumGetInt64(column(s, row, kMergedIntoClassId));
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row))
+    into = DatumGetInt64(column(s, row, kMergedIntoClassId));
   end_scan(s);
   return into;
 }
@@ -187,8 +188,7 @@ bool shows(Snapshot snapshot, const RowState& state) {
   Relation table = try_table_open(state.table, AccessShareLock);
   if (table == nullptr) return false;
   bool is_shown = false;
-  if (file_of(table) == state.file &&
-      pin_recent_buffer(table, ItemPointerGetBlockNumber(&state.place), state.buffer)) {
+  if (file_of(table) == state.file && pin_recent_buffer(table, ItemPointerGetBlockNumber(&state.place), state.buffer)) {
     HeapTupleData row;
     Buffer buffer;
     row.t_self = state.place;
@@ -227,11 +227,10 @@ ModelRow find_model(std::string_view name, Snapshot snapshot) {
   if (is_default && name.empty()) return only_model(kDefaultTenant, snapshot);
   const std::optional<ModelRow> model = find_model_named(kDefaultTenant, name, snapshot);
   if (!model) {
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", c_string(name)),
-             is_default ? errdetail("It is what reyearn.default_model names.") : 0,
-             is_default ? errhint("Set reyearn.default_model to the name of a model, or reset it.")
-                        : errhint("SELECT name FROM reyearn.model_overview; lists the models.")));
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", c_string(name)),
+                    is_default ? errdetail("It is what reyearn.default_model names.") : 0,
+                    is_default ? errhint("Set reyearn.default_model to the name of a model, or reset it.")
+                               : errhint("SELECT name FROM reyearn.model_overview; lists the models.")));
   }
   return *model;
 }
@@ -252,8 +251,7 @@ std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snap
 
 bool is_live_for_all(const VersionRow& version) {
   const std::optional<VersionRow> live = find_live_version({version.tenant_id, version.model_id, {}}, nullptr);
-  return live && live->version_id == version.version_id &&
-         !TransactionIdIsCurrentTransactionId(live->state.written_by);
+  return live && live->version_id == version.version_id && !TransactionIdIsCurrentTransactionId(live->state.written_by);
 }
 
 std::optional<VersionRow> find_version(const ModelRow& model, int version, Snapshot snapshot) {

@@ -73,8 +73,8 @@ int newest_version(const ModelRow& model, Snapshot snapshot);
 
 // Copies the image of a version into `into`, which has exactly its size. False when the chunks do not add up to that.
 // `progress`, if any, is told after each chunk how many bytes there are.
-[[nodiscard]] bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into,
-                              Snapshot snapshot, void (*progress)(std::size_t) = nullptr);
+[[nodiscard]] bool read_image(const VersionRow& version, const char* kind, std::span<std::byte> into, Snapshot snapshot,
+                              void (*progress)(std::size_t) = nullptr);
 // Bytes of an image; 0 when the version has no such image.
 std::size_t image_size(const VersionRow& version, const char* kind, Snapshot snapshot);
 

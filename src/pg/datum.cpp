@@ -45,8 +45,7 @@ Datum ltree_datum(std::string_view label) {
   // No element takes more than its length and a header, each aligned.
   std::size_t levels = 1;
   for (const char c : label) levels += c == '.';
-  auto* value = static_cast<ltree*>(
-      palloc0(LTREE_HDRSIZE + label.size() + levels * (LEVEL_HDRSIZE + MAXIMUM_ALIGNOF)));
+  auto* value = static_cast<ltree*>(palloc0(LTREE_HDRSIZE + label.size() + levels * (LEVEL_HDRSIZE + MAXIMUM_ALIGNOF)));
   value->numlevel = static_cast<uint16>(levels);
   ltree_level* level = LTREE_FIRST(value);
   for (std::size_t begin = 0; begin <= label.size();) {

@@ -125,13 +125,15 @@ void Registry::attach() {
   const int capacity = is_library_preloaded ? kManyEntries : kFewEntries;
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
   char why[256];
-  const bool is_there = pg_attempt([&] {
-    bool found;
-    auto* shared = static_cast<Shared*>(ShmemInitStruct(kTableName, Shared::bytes(capacity), &found));
-    if (!found) initialize(*shared, capacity);
-    LWLockRegisterTranche(shared->tranche, kTrancheName);
-    shared_ = shared;
-  }, why);
+  const bool is_there = pg_attempt(
+      [&] {
+        bool found;
+        auto* shared = static_cast<Shared*>(ShmemInitStruct(kTableName, Shared::bytes(capacity), &found));
+        if (!found) initialize(*shared, capacity);
+        LWLockRegisterTranche(shared->tranche, kTrancheName);
+        shared_ = shared;
+      },
+      why);
   if (!is_there) HOLD_INTERRUPTS();  // the error has let them go, and the release does so once more
   LWLockRelease(AddinShmemInitLock);
 }
@@ -145,8 +147,8 @@ void Registry::initialize(Shared& shared, int capacity) {
   for (int i = 0; i < capacity; ++i) {
     Entry& entry = shared.entries[i];
     ConditionVariableInit(&entry.loading_ended);
-    for (pg_atomic_uint64* counter : {&entry.bytes_read, &entry.calls, &entry.timed_calls, &entry.nanoseconds,
-                                      &entry.loads, &entry.attaches}) {
+    for (pg_atomic_uint64* counter :
+         {&entry.bytes_read, &entry.calls, &entry.timed_calls, &entry.nanoseconds, &entry.loads, &entry.attaches}) {
       pg_atomic_init_u64(counter, 0);
     }
   }
@@ -394,16 +396,14 @@ void Registry::retire_model(const ModelIdentity& model, std::int64_t except_vers
 }
 
 void Registry::retire_images(Oid images) {
-  retire_if([&](const Entry& entry) {
-    return entry.identity.database == MyDatabaseId && entry.identity.images == images;
-  });
+  retire_if(
+      [&](const Entry& entry) { return entry.identity.database == MyDatabaseId && entry.identity.images == images; });
 }
 
 void Registry::retire_orphans(Oid images) {
   if (shared_ == nullptr) return;
-  retire_if([&](const Entry& entry) {
-    return entry.identity.database == MyDatabaseId && entry.identity.images != images;
-  });
+  retire_if(
+      [&](const Entry& entry) { return entry.identity.database == MyDatabaseId && entry.identity.images != images; });
   for (int i = 0; i < shared_->capacity; ++i) {
     LWLockAcquire(&shared_->lock, LW_SHARED);
     const Oid database = shared_->entries[i].has_segment() ? shared_->entries[i].identity.database : MyDatabaseId;
@@ -492,9 +492,12 @@ int Registry::list(Oid images, EntryFacts* into, int most) const {
         entry.identity.images != images) {
       continue;
     }
-    into[count++] = {entry.identity, entry.state, entry.bytes, entry.holders,
-                     {read(entry.calls), read(entry.timed_calls), read(entry.nanoseconds), read(entry.loads),
-                      read(entry.attaches)}};
+    into[count++] = {
+        entry.identity,
+        entry.state,
+        entry.bytes,
+        entry.holders,
+        {read(entry.calls), read(entry.timed_calls), read(entry.nanoseconds), read(entry.loads), read(entry.attaches)}};
   }
   return count;
 }

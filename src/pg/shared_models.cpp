@@ -155,8 +155,7 @@ LoadedModel::~LoadedModel() {
 }
 
 bool LoadedModel::may_be_shared_now() const {
-  return !is_shared() &&
-         TimestampDifferenceExceeds(time_refused_, GetCurrentStatementStartTimestamp(), kRetryMs);
+  return !is_shared() && TimestampDifferenceExceeds(time_refused_, GetCurrentStatementStartTimestamp(), kRetryMs);
 }
 
 void LoadedModel::count_load() {
@@ -169,8 +168,7 @@ void LoadedModel::count_attach() {
   models().is_usage_pending = true;
 }
 
-CallTimer::CallTimer(LoadedModel& model)
-    : model_(model), is_timed_(model.calls_++ % kCallsPerTimedCall == 0) {
+CallTimer::CallTimer(LoadedModel& model) : model_(model), is_timed_(model.calls_++ % kCallsPerTimedCall == 0) {
   ++model.usage_.calls;
   models().is_usage_pending = true;
   if (!is_timed_) return;
@@ -188,9 +186,10 @@ ImageIdentity identity_of(const VersionRow& version) {
 }
 
 [[noreturn]] void refuse_damaged(const VersionRow& version, const char* what) {
-  throw Error(ErrorCode::kCorruptModel, "model image is damaged",
-              std::string("Its ") + what + " is not the one recorded for version " + std::to_string(version.version) + ".",
-              "Restore it from a backup, or train the model again.");
+  throw Error(
+      ErrorCode::kCorruptModel, "model image is damaged",
+      std::string("Its ") + what + " is not the one recorded for version " + std::to_string(version.version) + ".",
+      "Restore it from a backup, or train the model again.");
 }
 
 void check_recorded(const VersionRow& version, const ModelView& view) {

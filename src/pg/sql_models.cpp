@@ -7,9 +7,9 @@
 #include "core/version.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
-#include "pg/stored_image.hpp"
 #include "pg/parameters.hpp"
 #include "pg/serving.hpp"
+#include "pg/stored_image.hpp"
 #include "pg/training_data.hpp"
 #include "pg/training_store.hpp"
 
@@ -113,8 +113,8 @@ PGDLLEXPORT Datum reyearn_export_model(PG_FUNCTION_ARGS) {
   check_may_read("model_images");
   const Snapshot snapshot = GetActiveSnapshot();
   const ModelRow model = find_model(optional_text(fcinfo, 0), snapshot);
-  const VersionRow version = PG_ARGISNULL(1) ? require_live_version(model, snapshot)
-                                             : require_version(model, PG_GETARG_INT32(1), snapshot);
+  const VersionRow version =
+      PG_ARGISNULL(1) ? require_live_version(model, snapshot) : require_version(model, PG_GETARG_INT32(1), snapshot);
   if (static_cast<Size>(version.image_bytes) + VARHDRSZ > MaxAllocSize) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("model image is too large to be exported"),
                     errdetail("It has " INT64_FORMAT " bytes; a bytea holds 1 GB at most.", version.image_bytes),

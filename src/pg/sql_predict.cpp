@@ -63,9 +63,8 @@ std::vector<LabelProbability> probabilities(ServedModel& served, std::string_vie
   }
   std::vector<LabelProbability> result;
   for (auto& [label, one] : by_label) result.push_back(std::move(one));
-  std::stable_sort(result.begin(), result.end(), [](const LabelProbability& a, const LabelProbability& b) {
-    return a.probability > b.probability;
-  });
+  std::stable_sort(result.begin(), result.end(),
+                   [](const LabelProbability& a, const LabelProbability& b) { return a.probability > b.probability; });
   return result;
 }
 
@@ -137,9 +136,12 @@ PGDLLEXPORT Datum reyearn_predict_row(PG_FUNCTION_ARGS) {
     ServedModel& served = served_model(fcinfo, model);
     const LabelProbability best = probabilities(served, body, PG_INT32_MAX).front();
     return pg_call([&] {
-      Datum values[] = {Int32GetDatum(served.version().tenant_id), Int64GetDatum(served.version().version_id),
-                        Int32GetDatum(served.version().version),   Int64GetDatum(best.class_id),
-                        ltree_datum(best.label),                   Float4GetDatum(static_cast<float4>(best.probability))};
+      Datum values[] = {Int32GetDatum(served.version().tenant_id),
+                        Int64GetDatum(served.version().version_id),
+                        Int32GetDatum(served.version().version),
+                        Int64GetDatum(best.class_id),
+                        ltree_datum(best.label),
+                        Float4GetDatum(static_cast<float4>(best.probability))};
       bool nulls[std::size(values)] = {};
       return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
     });

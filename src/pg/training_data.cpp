@@ -7,8 +7,8 @@
 #include "core/classify/examples.hpp"
 #include "core/error.hpp"
 #include "pg/datum.hpp"
-#include "pg/stored_image.hpp"
 #include "pg/parameters.hpp"
+#include "pg/stored_image.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -83,10 +83,10 @@ void require_current_snapshot(const ModelRow& model) {
     const bool is_current = newest_version(model, GetActiveSnapshot()) == newest_version(model, nullptr);
     PopActiveSnapshot();
     if (is_current) return;
-    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                    errmsg("could not serialize access due to concurrent update"),
-                    errdetail("Another session has made a version of the model after the transaction began."),
-                    errhint("Retry the transaction.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to concurrent update"),
+             errdetail("Another session has made a version of the model after the transaction began."),
+             errhint("Retry the transaction.")));
   });
 }
 
@@ -136,7 +136,8 @@ std::optional<LiveVersion> read_live_version(Spi& spi, const ModelDefinition& mo
   const std::optional<VersionRow> version = pg_call([&] { return find_live_version(model.id, snapshot); });
   if (!version) return std::nullopt;
   spi.query(
-      "SELECT algorithm, params, judge_holdout, data_digest FROM reyearn.model_versions WHERE tenant_id = $1 AND version_id = $2",
+      "SELECT algorithm, params, judge_holdout, data_digest FROM reyearn.model_versions WHERE tenant_id = $1 AND "
+      "version_id = $2",
       {spi_int4(version->tenant_id), spi_int8(version->version_id)});
   const SpiRow row = spi.row(0);
   LiveVersion live;
@@ -201,7 +202,8 @@ void TextReader::emit_batch(const EmitText& emit, const ShouldStop& should_stop)
 }
 
 std::uint32_t TextReader::row_of(std::int64_t observation_id) const {
-  const auto found = std::lower_bound(rows_.begin(), rows_.end(), std::pair<std::int64_t, std::uint32_t>(observation_id, 0));
+  const auto found =
+      std::lower_bound(rows_.begin(), rows_.end(), std::pair<std::int64_t, std::uint32_t>(observation_id, 0));
   if (found == rows_.end() || found->first != observation_id) throw Error(ErrorCode::kInternal, "text without example");
   return found->second;
 }

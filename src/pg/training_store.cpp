@@ -98,14 +98,25 @@ std::int64_t insert_run(Spi& spi, const ModelDefinition& model, const TrainingRe
       "  seconds, reason, data_digest) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) "
       "RETURNING run_id",
-      {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_int8(experiment_id),
-       spi_int8(version.version_id), request.live ? spi_int4(request.live->version) : spi_null(INT4OID),
-       spi_text(outcome.verdict.promote ? "promoted" : "kept"), spi_text(request.algorithm), spi_json(origin.params),
-       spi_text(is_holdout ? "holdout" : "cross_validation"), spi_int8(static_cast<std::int64_t>(outcome.compared_on)),
-       spi_text(kMetric), spi_float8(outcome.score), optional_float8(outcome.live_score),
-       optional_float8(outcome.p_value), spi_json(metrics_to_json(outcome.metrics)),
+      {spi_int4(model.id.tenant_id),
+       spi_int8(model.id.model_id),
+       spi_int8(experiment_id),
+       spi_int8(version.version_id),
+       request.live ? spi_int4(request.live->version) : spi_null(INT4OID),
+       spi_text(outcome.verdict.promote ? "promoted" : "kept"),
+       spi_text(request.algorithm),
+       spi_json(origin.params),
+       spi_text(is_holdout ? "holdout" : "cross_validation"),
+       spi_int8(static_cast<std::int64_t>(outcome.compared_on)),
+       spi_text(kMetric),
+       spi_float8(outcome.score),
+       optional_float8(outcome.live_score),
+       optional_float8(outcome.p_value),
+       spi_json(metrics_to_json(outcome.metrics)),
        outcome.live_metrics ? spi_json(metrics_to_json(*outcome.live_metrics)) : spi_null(JSONBOID),
-       spi_int8(origin.examples), spi_float8(seconds), spi_text(outcome.verdict.reason),
+       spi_int8(origin.examples),
+       spi_float8(seconds),
+       spi_text(outcome.verdict.reason),
        spi_bytes(origin.data_digest)});
   return spi.row(0).int8(1);
 }
@@ -132,8 +143,7 @@ void insert_run_labels(Spi& spi, const ModelDefinition& model, const TrainingReq
         "VALUES ($1, $2, reyearn.parse_label($3), $4, $5, $6, $7, $8, $9)",
         {spi_int4(model.id.tenant_id), spi_int8(run_id), spi_text(request.classes[label].label),
          spi_int8(request.classes[label].id), spi_float8(one.precision), spi_float8(one.recall), spi_float8(one.f1),
-         spi_int8(static_cast<std::int64_t>(one.support)),
-         spi_json(confusion_json(metrics, label, request.classes))});
+         spi_int8(static_cast<std::int64_t>(one.support)), spi_json(confusion_json(metrics, label, request.classes))});
   }
 }
 

@@ -46,7 +46,8 @@ bool is_valid_word(std::string_view word) {
   constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   if (word.find(kReplacement) != std::string_view::npos) return true;
   bool is_valid = true;
-  tokenizer.tokenize(word, [&](const Word& part) { is_valid &= part.text.find(kReplacement) == std::string_view::npos; });
+  tokenizer.tokenize(word,
+                     [&](const Word& part) { is_valid &= part.text.find(kReplacement) == std::string_view::npos; });
   return is_valid;
 }
 
@@ -104,7 +105,8 @@ void try_image(Image image) {
   try {
     const ModelView view = ModelView::open(image);
     Predictor predictor(view);
-    for (const std::string_view text : {"", "w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 w16 w17 w18 w19 w0 x1"}) {
+    for (const std::string_view text :
+         {"", "w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 w16 w17 w18 w19 w0 x1"}) {
       require(best_class(predictor.scores(text)) < view.class_count());
     }
     for (const VocabularySlot& slot : view.slots()) {
@@ -112,7 +114,8 @@ void try_image(Image image) {
       view.find(~slot.hash);
     }
     std::vector<ModelClass> classes;
-    for (std::uint32_t c = 0; c < view.class_count(); ++c) classes.push_back({view.class_id(c), std::string(view.label(c))});
+    for (std::uint32_t c = 0; c < view.class_count(); ++c)
+      classes.push_back({view.class_id(c), std::string(view.label(c))});
     const Image copy = with_classes(image, classes);
     ModelView::open(copy);
   } catch (const Error& e) {

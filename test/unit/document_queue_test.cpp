@@ -23,7 +23,8 @@ TEST(DocumentQueue, HandsEachTextToOneWorker) {
   for (const int threads : {1, 2, 5}) {
     std::vector<std::string> texts;
     test::Random random(1);
-    for (int i = 0; i < 3000; ++i) texts.push_back(random.one_in(20) ? "" : test::random_text(random, random.below(20), 100));
+    for (int i = 0; i < 3000; ++i)
+      texts.push_back(random.one_in(20) ? "" : test::random_text(random, random.below(20), 100));
     texts[1000].assign(std::size_t{3} << 20, 'x');  // larger than a batch
     std::vector<std::string> got(texts.size());
     std::vector<std::atomic<int>> calls(texts.size());
@@ -44,14 +45,15 @@ TEST(DocumentQueue, HandsEachTextToOneWorker) {
 }
 
 TEST(DocumentQueue, FinishesWithoutTexts) {
-  DocumentQueue queue(3, [](int, std::uint32_t, std::string_view) { FAIL(); }, nullptr);
+  DocumentQueue queue(
+      3, [](int, std::uint32_t, std::string_view) { FAIL(); }, nullptr);
   queue.finish();
 }
 
 TEST(DocumentQueue, KeepsItsOwnCopyOfATextUntilItIsDone) {
   std::atomic<int> wrong = 0;
-  DocumentQueue queue(2, [&](int, std::uint32_t row, std::string_view text) { wrong += text != std::to_string(row); },
-                      nullptr);
+  DocumentQueue queue(
+      2, [&](int, std::uint32_t row, std::string_view text) { wrong += text != std::to_string(row); }, nullptr);
   std::string buffer;
   for (std::uint32_t row = 0; row < 2000; ++row) {
     buffer = std::to_string(row);
@@ -66,7 +68,8 @@ TEST(DocumentQueue, ThrowsWhatAWorkerThrewWhileItIsFilled) {
   const std::size_t before = test::thread_count();
   const auto begin = Clock::now();
   {
-    DocumentQueue queue(2, [](int, std::uint32_t, std::string_view) { throw Error(ErrorCode::kIo, "full"); }, nullptr);
+    DocumentQueue queue(
+        2, [](int, std::uint32_t, std::string_view) { throw Error(ErrorCode::kIo, "full"); }, nullptr);
     const Error error = test::error_of([&] {
       for (;;) queue.add(0, "text");  // without end: only the exception gets us out
     });
@@ -78,9 +81,12 @@ TEST(DocumentQueue, ThrowsWhatAWorkerThrewWhileItIsFilled) {
 }
 
 TEST(DocumentQueue, ThrowsWhatAWorkerThrewAtTheEnd) {
-  DocumentQueue queue(2, [](int, std::uint32_t row, std::string_view) {
-    if (row == 3) throw std::runtime_error("row 3");
-  }, nullptr);
+  DocumentQueue queue(
+      2,
+      [](int, std::uint32_t row, std::string_view) {
+        if (row == 3) throw std::runtime_error("row 3");
+      },
+      nullptr);
   for (std::uint32_t row = 0; row < 5; ++row) queue.add(row, "text");
   EXPECT_THROW(queue.finish(), std::runtime_error);
 }
@@ -109,8 +115,9 @@ TEST(DocumentQueue, IsCancelledWhileTheWorkersAreSlow) {
 TEST(DocumentQueue, IsCancelledWhileItWaitsForTheEnd) {
   const auto begin = Clock::now();
   {
-    DocumentQueue queue(2, [](int, std::uint32_t, std::string_view) { std::this_thread::sleep_for(1ms); },
-                        [&] { return Clock::now() - begin > 50ms; });
+    DocumentQueue queue(
+        2, [](int, std::uint32_t, std::string_view) { std::this_thread::sleep_for(1ms); },
+        [&] { return Clock::now() - begin > 50ms; });
     for (std::uint32_t row = 0; row < 1000; ++row) queue.add(row, "text");
     EXPECT_EQ(test::error_of([&] { queue.finish(); }).code(), ErrorCode::kCancelled);
   }
@@ -121,10 +128,13 @@ TEST(DocumentQueue, IsGivenUpWithoutWaitingForItsTexts) {
   std::atomic<int> done = 0;
   const auto begin = Clock::now();
   {
-    DocumentQueue queue(2, [&](int, std::uint32_t, std::string_view) {
-      std::this_thread::sleep_for(5ms);
-      ++done;
-    }, nullptr);
+    DocumentQueue queue(
+        2,
+        [&](int, std::uint32_t, std::string_view) {
+          std::this_thread::sleep_for(5ms);
+          ++done;
+        },
+        nullptr);
     for (std::uint32_t row = 0; row < 1000; ++row) queue.add(row, "text");
   }  // as when the reader of texts throws
   EXPECT_LT(Clock::now() - begin, kShortTime);
@@ -137,10 +147,13 @@ TEST(DocumentQueue, HoldsFewLargeTextsAtATime) {
   std::atomic<std::size_t> read = 0;
   std::atomic<std::size_t> worked_on = 0;
   std::size_t most = 0;
-  DocumentQueue queue(4, [&](int, std::uint32_t, std::string_view) {
-    std::this_thread::sleep_for(5ms);
-    ++worked_on;
-  }, nullptr);
+  DocumentQueue queue(
+      4,
+      [&](int, std::uint32_t, std::string_view) {
+        std::this_thread::sleep_for(5ms);
+        ++worked_on;
+      },
+      nullptr);
   const std::string text(kTextBytes, 'x');
   for (std::uint32_t row = 0; row < kTexts; ++row) {
     queue.add(row, text);

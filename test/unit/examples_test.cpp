@@ -12,8 +12,11 @@ namespace reyearn {
 namespace {
 
 // In the order of their labels.
-const std::vector<ModelClass> kClasses = {{10, "email"},          {11, "email.business"}, {12, "email.business.trips"},
-                                          {13, "email.businesses"}, {14, "email.private"}};
+const std::vector<ModelClass> kClasses = {{10, "email"},
+                                          {11, "email.business"},
+                                          {12, "email.business.trips"},
+                                          {13, "email.businesses"},
+                                          {14, "email.private"}};
 enum : std::uint32_t { kEmail, kBusiness, kTrips, kBusinesses, kPrivate };
 
 Confirmation confirm(std::int64_t observation, std::uint32_t label, std::int64_t time, std::int64_t annotation = 0) {
@@ -83,7 +86,8 @@ TEST(Examples, LeaveOutClassesThatHaveNone) {
 TEST(Examples, DoNotDependOnTheOrderOfConfirmations) {
   std::vector<Confirmation> confirmations;
   for (std::int64_t i = 0; i < 40; ++i) {
-    for (std::uint32_t label = 0; label < 5; ++label) confirmations.push_back(confirm(i, label, (i * 7 + label * 3) % 5, i * 5 + label));
+    for (std::uint32_t label = 0; label < 5; ++label)
+      confirmations.push_back(confirm(i, label, (i * 7 + label * 3) % 5, i * 5 + label));
   }
   TrainingRequest expected;
   set_examples(expected, confirmations, kClasses);

@@ -59,8 +59,8 @@ std::vector<Feature> slow_features_of(const TextOptions& options, std::string_vi
 }
 
 TEST(Features, AreWordsWithTheirCountsInOrderOfFirstOccurrence) {
-  const std::vector<Feature> expected = {{hash_word("the"), 2}, {hash_word("cat"), 1}, {hash_word("and"), 1},
-                                         {hash_word("dog"), 2}};
+  const std::vector<Feature> expected = {
+      {hash_word("the"), 2}, {hash_word("cat"), 1}, {hash_word("and"), 1}, {hash_word("dog"), 2}};
   EXPECT_EQ(features_of({}, "The cat and the dog: DOG!"), expected);
 }
 

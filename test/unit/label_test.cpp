@@ -40,7 +40,8 @@ TEST(Label, SaysWhichElementIsEmpty) {
 TEST(Label, IsLimitedInLengthAndDepth) {
   const std::string longest(kMaxLabelElement, 'x');
   EXPECT_NO_THROW(check_label(longest + "." + longest));
-  EXPECT_EQ(detail_for("a." + longest + "x.b"), "The element that begins at character 3 is longer than 255 characters.");
+  EXPECT_EQ(detail_for("a." + longest + "x.b"),
+            "The element that begins at character 3 is longer than 255 characters.");
   std::string deepest = "a";
   for (std::size_t i = 1; i < kMaxLabelLevels; ++i) deepest += ".a";
   EXPECT_NO_THROW(check_label(deepest));

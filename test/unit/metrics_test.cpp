@@ -13,7 +13,8 @@ namespace reyearn {
 
 namespace {
 
-std::vector<Prediction> predictions_of(const std::vector<std::uint32_t>& labels, const std::vector<double>& probabilities) {
+std::vector<Prediction> predictions_of(const std::vector<std::uint32_t>& labels,
+                                       const std::vector<double>& probabilities) {
   std::vector<Prediction> predictions;
   for (std::size_t i = 0; i < labels.size(); ++i) predictions.push_back({labels[i], probabilities[i]});
   return predictions;
@@ -71,7 +72,8 @@ TEST(Metrics, CountAnUnknownClassAsWrong) {
 }
 
 TEST(Metrics, AreOneForPerfectPredictions) {
-  const Metrics metrics = measure(std::vector<std::uint32_t>{0, 1, 0}, std::vector<Prediction>{{0, 1}, {1, 1}, {0, 1}}, 2);
+  const Metrics metrics =
+      measure(std::vector<std::uint32_t>{0, 1, 0}, std::vector<Prediction>{{0, 1}, {1, 1}, {0, 1}}, 2);
   EXPECT_EQ(metrics.accuracy, 1);
   EXPECT_EQ(metrics.macro_f1, 1);
   EXPECT_EQ(metrics.log_loss, 0);
@@ -90,7 +92,8 @@ TEST(Metrics, AreWrittenAsJson) {
   metrics.macro_f1 = 0.25;
   metrics.micro_f1 = 0.5;
   metrics.log_loss = 1e-7;
-  EXPECT_EQ(metrics_to_json(metrics), "{\"accuracy\": 0.5, \"macro_f1\": 0.25, \"micro_f1\": 0.5, \"log_loss\": 1e-07}");
+  EXPECT_EQ(metrics_to_json(metrics),
+            "{\"accuracy\": 0.5, \"macro_f1\": 0.25, \"micro_f1\": 0.5, \"log_loss\": 1e-07}");
 }
 
 TEST(Mcnemar, EqualsTheExactBinomialTest) {
@@ -112,7 +115,8 @@ TEST(Mcnemar, EqualsTheExactBinomialTest) {
       {1000, 1200, 2.18170264079142e-05},
   };
   for (const Case& one : kCases) {
-    EXPECT_NEAR(mcnemar_p(one.only_first, one.only_second) / one.p, 1, 1e-9) << one.only_first << " " << one.only_second;
+    EXPECT_NEAR(mcnemar_p(one.only_first, one.only_second) / one.p, 1, 1e-9)
+        << one.only_first << " " << one.only_second;
     EXPECT_EQ(mcnemar_p(one.only_first, one.only_second), mcnemar_p(one.only_second, one.only_first));
   }
 }

@@ -335,7 +335,8 @@ void use(const ModelView& view) {
   Predictor predictor(view);
   std::string text;
   for (std::size_t i = 0; i < 60; ++i) text += word(i) + " ";
-  for (const std::string_view one : {std::string_view(text), std::string_view("w1 w1 w2 é1 北京"), std::string_view()}) {
+  for (const std::string_view one :
+       {std::string_view(text), std::string_view("w1 w1 w2 é1 北京"), std::string_view()}) {
     const std::span<const double> scores = predictor.scores(one);
     ASSERT_EQ(scores.size(), view.class_count());
     ASSERT_LT(best_class(scores), view.class_count());
@@ -381,8 +382,16 @@ std::uint64_t interesting(Random& random, const Image& image) {
 
 float interesting_float(Random& random) {
   using Limits = std::numeric_limits<float>;
-  const float values[] = {0.0F,           -0.0F,         1.0F, -1.0F, Limits::quiet_NaN(),
-                          Limits::infinity(), Limits::denorm_min(), Limits::max(), Limits::lowest(), 1e-30F};
+  const float values[] = {0.0F,
+                          -0.0F,
+                          1.0F,
+                          -1.0F,
+                          Limits::quiet_NaN(),
+                          Limits::infinity(),
+                          Limits::denorm_min(),
+                          Limits::max(),
+                          Limits::lowest(),
+                          1e-30F};
   return random.pick(values);
 }
 
@@ -448,13 +457,18 @@ void mutate(Image& image, Random& random) {
       break;
     }
     case 6:
-      resize_classes(image, static_cast<std::uint32_t>(random.one_in(2) ? random.between(1, 40) : interesting(random, image)));
+      resize_classes(image,
+                     static_cast<std::uint32_t>(random.one_in(2) ? random.between(1, 40) : interesting(random, image)));
       break;
     case 7: {
       const std::size_t at = place_in(SectionKind::kVocabulary, sizeof(VocabularySlot));
       switch (random.below(3)) {
-        case 0: write_at(image, at + offsetof(VocabularySlot, hash), interesting(random, image)); break;
-        case 1: write_at(image, at + offsetof(VocabularySlot, idf), interesting_float(random)); break;
+        case 0:
+          write_at(image, at + offsetof(VocabularySlot, hash), interesting(random, image));
+          break;
+        case 1:
+          write_at(image, at + offsetof(VocabularySlot, idf), interesting_float(random));
+          break;
         case 2:
           write_at(image, at + offsetof(VocabularySlot, row), static_cast<std::uint32_t>(interesting(random, image)));
           break;

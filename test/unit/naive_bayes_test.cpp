@@ -55,7 +55,8 @@ Image train(const Corpus& corpus, const Parameters& parameters, const test::Coun
   options.text = parameters.text;
   const auto counts = test::count_texts(corpus.texts, options);
   const std::vector<std::uint32_t> rows = all_rows(corpus);
-  return NaiveBayes().train(TrainingSet{*counts, rows, corpus.labels, corpus.classes}, parameters, Execution{threads, nullptr});
+  return NaiveBayes().train(TrainingSet{*counts, rows, corpus.labels, corpus.classes}, parameters,
+                            Execution{threads, nullptr});
 }
 
 // ---- the slow one: the formulas of scikit-learn's CountVectorizer, TfidfTransformer and MultinomialNB
@@ -208,12 +209,11 @@ TEST(NaiveBayes, EqualsTheSlowOneForExtremeSmoothing) {
 // ---- scikit-learn
 
 const Corpus& letters() {
-  static const Corpus corpus = {
-      {"cheap pills buy now", "buy cheap watches now now now", "meeting moved to monday",
-       "please review the report before the meeting", "lunch on monday", "dinner and a movie on friday",
-       "Buy the report NOW", "the movie was cheap"},
-      {1, 1, 2, 2, 0, 0, 1, 0},
-      {{1, "private"}, {2, "spam"}, {3, "work"}}};
+  static const Corpus corpus = {{"cheap pills buy now", "buy cheap watches now now now", "meeting moved to monday",
+                                 "please review the report before the meeting", "lunch on monday",
+                                 "dinner and a movie on friday", "Buy the report NOW", "the movie was cheap"},
+                                {1, 1, 2, 2, 0, 0, 1, 0},
+                                {{1, "private"}, {2, "spam"}, {3, "work"}}};
   return corpus;
 }
 
@@ -395,7 +395,8 @@ TEST(NaiveBayes, IsCancelled) {
   const auto counts = test::count_texts(corpus.texts);
   const std::vector<std::uint32_t> rows = all_rows(corpus);
   EXPECT_TRUE(test::is_cancelled_soon([&] {
-    NaiveBayes().train(TrainingSet{*counts, rows, corpus.labels, corpus.classes}, {}, Execution{2, [] { return true; }});
+    NaiveBayes().train(TrainingSet{*counts, rows, corpus.labels, corpus.classes}, {},
+                       Execution{2, [] { return true; }});
   }));
 }
 

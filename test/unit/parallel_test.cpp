@@ -110,7 +110,8 @@ TEST(ParallelFor, IsCancelledWithinAShortTime) {
   for (const int threads : {1, 3}) {
     const auto begin = Clock::now();
     const Error error = test::error_of([&] {
-      parallel_for(threads, 10, [] { return true; }, [](int, std::size_t, const StopFlag& stop) { work_until(stop); });
+      parallel_for(
+          threads, 10, [] { return true; }, [](int, std::size_t, const StopFlag& stop) { work_until(stop); });
     });
     EXPECT_EQ(error.code(), ErrorCode::kCancelled);
     EXPECT_LT(Clock::now() - begin, kShortTime);
@@ -121,10 +122,12 @@ TEST(ParallelFor, IsCancelledWithinAShortTime) {
 TEST(ParallelFor, StartsNoFurtherTasksOnceCancelled) {
   std::atomic<int> started = 0;
   const Error error = test::error_of([&] {
-    parallel_for(1, 1000, [] { return true; }, [&](int, std::size_t, const StopFlag& stop) {
-      ++started;
-      work_until(stop);
-    });
+    parallel_for(
+        1, 1000, [] { return true; },
+        [&](int, std::size_t, const StopFlag& stop) {
+          ++started;
+          work_until(stop);
+        });
   });
   EXPECT_EQ(error.code(), ErrorCode::kCancelled);
   EXPECT_EQ(started, 1);
@@ -197,7 +200,9 @@ TEST(Workers, LeaveSignalsOfTheProcessToItsMainThread) {
 TEST(Workers, AreStoppedAndJoinedByTheDestructor) {
   const std::size_t before = test::thread_count();
   const auto begin = Clock::now();
-  { Workers workers(3, [](int, const StopFlag& stop) { work_until(stop); }); }
+  {
+    Workers workers(3, [](int, const StopFlag& stop) { work_until(stop); });
+  }
   EXPECT_LT(Clock::now() - begin, kShortTime);
   EXPECT_EQ(test::thread_count(), before);
 }

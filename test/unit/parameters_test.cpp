@@ -26,7 +26,9 @@ struct Case {
 const std::vector<Case> kCases = {
     {"holdout", {0.0, 0.2, 0.9}, {-0.001, 0.91, 1.0, kNan, kInfinity, true, std::string("0.2"), nullptr, Pair{0.2}}},
     {"refit", {true, false}, {1.0, 0.0, std::string("true"), nullptr, Pair{}}},
-    {"seed", {0.0, 1.0, 42.0, 9007199254740991.0}, {-1.0, 0.5, 1e16, kNan, kInfinity, false, std::string("1"), nullptr}},
+    {"seed",
+     {0.0, 1.0, 42.0, 9007199254740991.0},
+     {-1.0, 0.5, 1e16, kNan, kInfinity, false, std::string("1"), nullptr}},
     {"ngram_range",
      {Pair{1, 1}, Pair{1, 2}, Pair{2, 2}, Pair{5, 5}, Pair{1, 5}},
      {Pair{}, Pair{1}, Pair{1, 2, 3}, Pair{0, 1}, Pair{-1, 1}, Pair{2, 1}, Pair{1, 6}, Pair{1, 1.5}, Pair{0.5, 1},

@@ -101,8 +101,12 @@ TEST(BestClass, IsTheFirstOfEqualOnes) {
 }
 
 TEST(Softmax, SumsToOneHoweverFarTheScoresAre) {
-  for (const std::vector<double>& scores : {std::vector<double>{0}, {1, 2, 3}, {-1e5, -1e5 - 1}, {1e300, -1e300},
-                                            {-700, -800, -900}, std::vector<double>(1000, -12345.678)}) {
+  for (const std::vector<double>& scores : {std::vector<double>{0},
+                                            {1, 2, 3},
+                                            {-1e5, -1e5 - 1},
+                                            {1e300, -1e300},
+                                            {-700, -800, -900},
+                                            std::vector<double>(1000, -12345.678)}) {
     std::vector<double> probabilities = scores;
     softmax(probabilities);
     EXPECT_NEAR(std::accumulate(probabilities.begin(), probabilities.end(), 0.0), 1, 1e-9);

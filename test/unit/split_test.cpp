@@ -23,7 +23,8 @@ std::vector<ContentHash> hashes_of(std::size_t count, std::size_t first = 0) {
 TEST(HeldOut, IsAboutTheShareAskedFor) {
   const std::vector<ContentHash> hashes = hashes_of(20000);
   for (const double share : {0.01, 0.1, 0.2, 0.5, 0.9}) {
-    const auto count = std::count_if(hashes.begin(), hashes.end(), [&](const ContentHash& h) { return is_held_out(h, share); });
+    const auto count =
+        std::count_if(hashes.begin(), hashes.end(), [&](const ContentHash& h) { return is_held_out(h, share); });
     EXPECT_NEAR(static_cast<double>(count) / 20000, share, 0.015);
   }
 }
@@ -56,7 +57,8 @@ TEST(HeldOut, NeverChangesForATextBetweenReleases) {
 std::vector<std::uint32_t> random_labels(std::size_t count, std::uint64_t seed) {
   Random random(seed);
   std::vector<std::uint32_t> labels;
-  for (std::size_t i = 0; i < count; ++i) labels.push_back(static_cast<std::uint32_t>(random.below(random.between(1, 6))));
+  for (std::size_t i = 0; i < count; ++i)
+    labels.push_back(static_cast<std::uint32_t>(random.below(random.between(1, 6))));
   return labels;
 }
 

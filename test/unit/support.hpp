@@ -141,7 +141,8 @@ struct CountingOptions {
   std::uint64_t arrival_seed = 0;  // 0: in their own order
 };
 
-inline std::unique_ptr<TermCounts> count_texts(std::span<const std::string> texts, const CountingOptions& options = {}) {
+inline std::unique_ptr<TermCounts> count_texts(std::span<const std::string> texts,
+                                               const CountingOptions& options = {}) {
   auto counts = std::make_unique<TermCounts>(texts.size(), options.shards, options.memory_limit,
                                              SpillSpace{.directory = options.directory});
   std::vector<std::uint32_t> order(texts.size());

@@ -240,14 +240,14 @@ void append_utf8(std::string& text, UChar32 c) { icu::UnicodeString(c).toUTF8Str
 // Ranges that meet every branch: scripts of each kind, marks, format characters, symbols that NFKC turns into
 // letters, letters that it turns into several or into none.
 constexpr std::pair<UChar32, UChar32> kRanges[] = {
-    {0x20, 0x7E},      {'a', 'z'},         {'A', 'Z'},         {'0', '9'},         {0xA0, 0xFF},
-    {0x100, 0x24F},    {0x2B0, 0x2FF},     {0x300, 0x36F},     {0x370, 0x3FF},     {0x400, 0x52F},
-    {0x590, 0x5FF},    {0x600, 0x6FF},     {0x900, 0x97F},     {0xE00, 0xE5B},     {0xE80, 0xEDF},
-    {0x1000, 0x109F},  {0x10A0, 0x11FF},   {0x1780, 0x17FF},   {0x1E00, 0x1FFF},   {0x2000, 0x206F},
-    {0x2070, 0x209F},  {0x2100, 0x218F},   {0x2460, 0x24FF},   {0x3000, 0x303F},   {0x3040, 0x30FF},
-    {0x3130, 0x318F},  {0x3300, 0x33FF},   {0x4E00, 0x9FFF},   {0xA9E0, 0xA9FF},   {0xAC00, 0xD7A3},
-    {0xE000, 0xE0FF},  {0xF900, 0xFAFF},   {0xFB00, 0xFB4F},   {0xFDF0, 0xFDFF},   {0xFE00, 0xFE0F},
-    {0xFF00, 0xFFEF},  {0xFFF0, 0xFFFD},   {0x10400, 0x1044F}, {0x1B000, 0x1B0FF}, {0x1D400, 0x1D7FF},
+    {0x20, 0x7E},       {'a', 'z'},         {'A', 'Z'},         {'0', '9'},         {0xA0, 0xFF},
+    {0x100, 0x24F},     {0x2B0, 0x2FF},     {0x300, 0x36F},     {0x370, 0x3FF},     {0x400, 0x52F},
+    {0x590, 0x5FF},     {0x600, 0x6FF},     {0x900, 0x97F},     {0xE00, 0xE5B},     {0xE80, 0xEDF},
+    {0x1000, 0x109F},   {0x10A0, 0x11FF},   {0x1780, 0x17FF},   {0x1E00, 0x1FFF},   {0x2000, 0x206F},
+    {0x2070, 0x209F},   {0x2100, 0x218F},   {0x2460, 0x24FF},   {0x3000, 0x303F},   {0x3040, 0x30FF},
+    {0x3130, 0x318F},   {0x3300, 0x33FF},   {0x4E00, 0x9FFF},   {0xA9E0, 0xA9FF},   {0xAC00, 0xD7A3},
+    {0xE000, 0xE0FF},   {0xF900, 0xFAFF},   {0xFB00, 0xFB4F},   {0xFDF0, 0xFDFF},   {0xFE00, 0xFE0F},
+    {0xFF00, 0xFFEF},   {0xFFF0, 0xFFFD},   {0x10400, 0x1044F}, {0x1B000, 0x1B0FF}, {0x1D400, 0x1D7FF},
     {0x1F300, 0x1F6FF}, {0x20000, 0x200FF}, {0xE0000, 0xE007F}, {0xE0100, 0xE01EF}};
 
 std::string random_utf8(Random& random, std::size_t characters) {
@@ -285,9 +285,15 @@ void damage(std::string& text, Random& random) {
   for (std::size_t n = random.below(text.size() / 10 + 2); n > 0 && !text.empty(); --n) {
     const std::size_t at = random.below(text.size());
     switch (random.below(3)) {
-      case 0: text[at] = static_cast<char>(random.below(256)); break;
-      case 1: text.erase(at, 1); break;
-      case 2: text.insert(at, 1, static_cast<char>(random.between(0x80, 0xFF))); break;
+      case 0:
+        text[at] = static_cast<char>(random.below(256));
+        break;
+      case 1:
+        text.erase(at, 1);
+        break;
+      case 2:
+        text.insert(at, 1, static_cast<char>(random.between(0x80, 0xFF)));
+        break;
     }
   }
 }
@@ -299,7 +305,8 @@ testing::AssertionResult are_equal(const std::vector<Token>& tokens, const std::
   const std::string none = "nothing";
   return testing::AssertionFailure() << "token " << at.first - tokens.begin() << " is "
                                      << (at.first == tokens.end() ? none : testing::PrintToString(*at.first))
-                                     << ", not " << (at.second == expected.end() ? none : testing::PrintToString(*at.second));
+                                     << ", not "
+                                     << (at.second == expected.end() ? none : testing::PrintToString(*at.second));
 }
 
 void expect_like_the_slow_one(Tokenizer& tokenizer, const std::string& text) {
@@ -326,8 +333,7 @@ TEST(Tokenize, SplitsLikeScikitLearn) {
 }
 
 TEST(Tokenize, GivesTheByteRangeOfEachWord) {
-  EXPECT_EQ(tokens_of("Hello, big  World"),
-            (std::vector<Token>{{"hello", 0, 5}, {"big", 7, 10}, {"world", 12, 17}}));
+  EXPECT_EQ(tokens_of("Hello, big  World"), (std::vector<Token>{{"hello", 0, 5}, {"big", 7, 10}, {"world", 12, 17}}));
 }
 
 TEST(Tokenize, KeepsByteOffsetsOfCombiningMarks) {
@@ -388,9 +394,7 @@ TEST(Tokenize, KeepsSharedJapaneseMarksInTheirWords) {
   EXPECT_EQ(words_of("二〇"), Words({"二", "〇"}));  // a number, not a letter
 }
 
-TEST(Tokenize, DividesThaiByDictionary) {
-  EXPECT_EQ(words_of("ฉันรักภาษาไทย"), Words({"ฉัน", "รัก", "ภาษา", "ไทย"}));
-}
+TEST(Tokenize, DividesThaiByDictionary) { EXPECT_EQ(words_of("ฉันรักภาษาไทย"), Words({"ฉัน", "รัก", "ภาษา", "ไทย"})); }
 
 TEST(Tokenize, DividesMixedScriptsAtTheirBorders) {
   EXPECT_EQ(tokens_of("iPhone15を買う x東y"),
@@ -400,11 +404,11 @@ TEST(Tokenize, DividesMixedScriptsAtTheirBorders) {
 TEST(Tokenize, TreatsWhatIsNotUtf8AsLetters) {
   EXPECT_EQ(tokens_of("caf\xE9 x"), (std::vector<Token>{{"caf\uFFFD", 0, 4}}));
   EXPECT_EQ(tokens_of("\xFF\xFE ab"), (std::vector<Token>{{"\uFFFD\uFFFD", 0, 2}, {"ab", 3, 5}}));
-  EXPECT_EQ(tokens_of("\xFF"), (std::vector<Token>{}));                                  // one letter
-  EXPECT_EQ(tokens_of("\xE2\x82"), (std::vector<Token>{}));                              // one character, cut off
-  EXPECT_EQ(tokens_of("a\xE2\x82"), (std::vector<Token>{{"a\uFFFD", 0, 3}}));            // at the end of the text
+  EXPECT_EQ(tokens_of("\xFF"), (std::vector<Token>{}));                                      // one letter
+  EXPECT_EQ(tokens_of("\xE2\x82"), (std::vector<Token>{}));                                  // one character, cut off
+  EXPECT_EQ(tokens_of("a\xE2\x82"), (std::vector<Token>{{"a\uFFFD", 0, 3}}));                // at the end of the text
   EXPECT_EQ(tokens_of("\xED\xA0\x80"), (std::vector<Token>{{"\uFFFD\uFFFD\uFFFD", 0, 3}}));  // a surrogate
-  EXPECT_EQ(tokens_of("\xC0\xAF"), (std::vector<Token>{{"\uFFFD\uFFFD", 0, 2}}));        // an overlong slash
+  EXPECT_EQ(tokens_of("\xC0\xAF"), (std::vector<Token>{{"\uFFFD\uFFFD", 0, 2}}));            // an overlong slash
   EXPECT_EQ(tokens_of("\xF4\x90\x80\x80"), (std::vector<Token>{{"\uFFFD\uFFFD\uFFFD\uFFFD", 0, 4}}));
 }
 
@@ -502,7 +506,8 @@ TEST(Tokenize, FindsRunsAtEveryAlignmentAroundAWindow) {
 TEST(Tokenize, FindsAsManyRunsAsAWindowCanHold) {
   Tokenizer tokenizer;
   for (const std::string_view filler : {"a ", " a", "ab ", "_\n"}) {
-    for (std::size_t size = AsciiScan::kWindow - 3; size <= 2 * AsciiScan::kWindow + 3; size += size % 64 < 60 ? 61 : 1) {
+    for (std::size_t size = AsciiScan::kWindow - 3; size <= 2 * AsciiScan::kWindow + 3;
+         size += size % 64 < 60 ? 61 : 1) {
       std::string text;
       while (text.size() < size) text += filler;
       text.resize(size);
@@ -513,7 +518,8 @@ TEST(Tokenize, FindsAsManyRunsAsAWindowCanHold) {
 
 TEST(Tokenize, FindsCharactersThatStraddleAWindow) {
   Tokenizer tokenizer;
-  for (const std::string_view word : {"é\u0301è", "北京天安门", "ภาษาไทย", "\U0001D400\U0001D401", "ab\xE2\x82", "\xFF\xFF"}) {
+  for (const std::string_view word :
+       {"é\u0301è", "北京天安门", "ภาษาไทย", "\U0001D400\U0001D401", "ab\xE2\x82", "\xFF\xFF"}) {
     for (std::size_t begin = AsciiScan::kWindow - 40; begin <= AsciiScan::kWindow + 1; ++begin) {
       for (const std::string_view behind : {"", " ", "cd ef"}) {
         std::string text(begin, ' ');
@@ -532,8 +538,9 @@ TEST(Tokenize, FindsRunsAtEveryAlignmentOfTheTextItself) {
   for (std::size_t shift = 0; shift < 64; ++shift) {
     text.copy(memory.data() + shift, text.size());
     std::vector<Token> tokens;
-    tokenizer.tokenize({memory.data() + shift, text.size()},
-                       [&](const Word& word) { tokens.push_back({std::string(word.text), word.begin, word.end}); });
+    tokenizer.tokenize({memory.data() + shift, text.size()}, [&](const Word& word) {
+      tokens.push_back({std::string(word.text), word.begin, word.end});
+    });
     ASSERT_TRUE(are_equal(tokens, slow_tokens_of(text))) << shift;
   }
 }

@@ -40,7 +40,8 @@ Prediction make_prediction(std::span<const double> scores, std::span<const std::
 }  // namespace
 
 std::vector<std::byte> TrainedContestant::train(std::span<const std::uint32_t> rows) const {
-  return algorithm_.train(TrainingSet{*counts_, rows, contest_.labels, contest_.classes}, parameters_, contest_.execution);
+  return algorithm_.train(TrainingSet{*counts_, rows, contest_.labels, contest_.classes}, parameters_,
+                          contest_.execution);
 }
 
 std::vector<std::uint32_t> TrainedContestant::rows_without_test() const {

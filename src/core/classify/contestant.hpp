@@ -32,7 +32,8 @@ class Contestant {
   // How it wants texts to be counted; unset: it does not want that.
   virtual std::optional<TextOptions> text_options() const { return std::nullopt; }
   // The texts as they pass, on the working threads.
-  virtual void see(int /*worker*/, std::uint32_t /*row*/, std::string_view /*text*/, const ShouldStop& /*should_stop*/) {}
+  virtual void see(int /*worker*/, std::uint32_t /*row*/, std::string_view /*text*/,
+                   const ShouldStop& /*should_stop*/) {}
   // The counts of all texts; they must stay.
   virtual void use_counts(const TermCounts& /*counts*/) {}
 

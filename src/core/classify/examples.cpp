@@ -49,7 +49,8 @@ void set_examples(TrainingRequest& request, std::vector<Confirmation>& confirmat
   request.examples.clear();
   for (std::size_t begin = 0; begin < confirmations.size();) {
     std::size_t end = begin + 1;
-    while (end < confirmations.size() && confirmations[end].observation_id == confirmations[begin].observation_id) ++end;
+    while (end < confirmations.size() && confirmations[end].observation_id == confirmations[begin].observation_id)
+      ++end;
     const Confirmation& one = decisive(std::span(confirmations).subspan(begin, end - begin), classes);
     request.examples.push_back({one.content_hash, one.observation_id, one.label});
     begin = end;

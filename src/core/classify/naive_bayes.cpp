@@ -150,17 +150,18 @@ std::vector<std::byte> NaiveBayes::train(const TrainingSet& set, const Parameter
   for (const ClassRows& one : classes) model.classes.push_back(set.classes[one.class_index]);
 
   std::vector<std::unique_ptr<ClassSums>> sums(static_cast<std::size_t>(execution.threads));
-  parallel_for(execution.threads, classes.size(), execution.should_stop, [&](int worker, std::size_t c, const StopFlag& stop) {
-    std::unique_ptr<ClassSums>& mine = sums[static_cast<std::size_t>(worker)];
-    if (!mine) mine = std::make_unique<ClassSums>(set.counts, vocabulary);
-    for (const std::uint32_t row : classes[c].rows) {
-      if (stop.load(std::memory_order_relaxed)) return;
-      mine->add(row);
-    }
-    const double share = static_cast<double>(classes[c].rows.size()) / static_cast<double>(set.rows.size());
-    model.class_scores[c].prior = std::log(share);
-    model.weights[c] = mine->take_weights(parameters.alpha, model.class_scores[c].absent);
-  });
+  parallel_for(
+      execution.threads, classes.size(), execution.should_stop, [&](int worker, std::size_t c, const StopFlag& stop) {
+        std::unique_ptr<ClassSums>& mine = sums[static_cast<std::size_t>(worker)];
+        if (!mine) mine = std::make_unique<ClassSums>(set.counts, vocabulary);
+        for (const std::uint32_t row : classes[c].rows) {
+          if (stop.load(std::memory_order_relaxed)) return;
+          mine->add(row);
+        }
+        const double share = static_cast<double>(classes[c].rows.size()) / static_cast<double>(set.rows.size());
+        model.class_scores[c].prior = std::log(share);
+        model.weights[c] = mine->take_weights(parameters.alpha, model.class_scores[c].absent);
+      });
   return model.to_image();
 }
 

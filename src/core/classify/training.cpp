@@ -13,8 +13,8 @@ namespace reyearn {
 
 namespace {
 
-constexpr std::size_t kMinHeldOut = 200;        // fewer say too little
-constexpr std::size_t kMinClassExamples = 5;    // a smaller class may be missing on one side
+constexpr std::size_t kMinHeldOut = 200;      // fewer say too little
+constexpr std::size_t kMinClassExamples = 5;  // a smaller class may be missing on one side
 constexpr std::uint32_t kFolds = 5;
 
 void check(const TrainingRequest& request) {
@@ -53,7 +53,7 @@ class Training {
   std::vector<std::uint32_t> labels_;     // of each row
   std::vector<std::uint32_t> test_rows_;  // that both are scored on
   ComparedBy compared_by_ = ComparedBy::kHoldout;
-  std::vector<std::uint32_t> folds_;      // cross-validation: fold of each row
+  std::vector<std::uint32_t> folds_;  // cross-validation: fold of each row
   std::shared_ptr<TrainedContestant> new_;
   std::shared_ptr<Contestant> live_;  // the same one when both are trained the same way
   std::vector<std::unique_ptr<TermCounts>> counts_;
@@ -123,7 +123,8 @@ void Training::read_texts(const TextSource& source) {
       [&](int worker, std::uint32_t row, std::string_view text) {
         const ShouldStop should_stop = [&queue] { return queue.is_stopping(); };
         for (std::size_t i = 0; i < counts_.size(); ++i) {
-          FeatureExtractor& extractor = extractors[i * static_cast<std::size_t>(threads) + static_cast<std::size_t>(worker)];
+          FeatureExtractor& extractor =
+              extractors[i * static_cast<std::size_t>(threads) + static_cast<std::size_t>(worker)];
           counts_[i]->add(worker, row, extractor.extract(text, should_stop));
         }
         if (live_) live_->see(worker, row, text, should_stop);
@@ -139,8 +140,7 @@ void Training::read_texts(const TextSource& source) {
   }
   if (counts_[0]->features().empty()) {
     throw Error(ErrorCode::kNotEnoughData, "the annotated texts contain no words",
-                "A word is made of at least two letters, digits or underscores.",
-                "Annotate texts that contain words.");
+                "A word is made of at least two letters, digits or underscores.", "Annotate texts that contain words.");
   }
 }
 
@@ -207,6 +207,8 @@ DataDigest data_digest(const TrainingRequest& request) {
   return digest;
 }
 
-TrainingOutcome train(const TrainingRequest& request, const TextSource& source) { return Training(request).run(source); }
+TrainingOutcome train(const TrainingRequest& request, const TextSource& source) {
+  return Training(request).run(source);
+}
 
 }  // namespace reyearn

@@ -48,8 +48,8 @@ struct TrainingRequest {
   std::string algorithm = "auto";
   Parameters parameters;
   Promotion promotion = Promotion::kIfBetter;
-  std::vector<ModelClass> classes;   // in the order of their labels
-  std::vector<Example> examples;     // in the order of their content hashes
+  std::vector<ModelClass> classes;  // in the order of their labels
+  std::vector<Example> examples;    // in the order of their content hashes
   std::optional<LiveVersion> live;
   Execution execution;
   std::size_t memory_limit = std::size_t{64} << 20;  // of document-term counts, in bytes

@@ -24,9 +24,9 @@ inline constexpr std::size_t kSectionAlignment = 64;
 
 struct ImageHeader {
   std::uint64_t magic;
-  std::uint32_t format;         // kImageFormat; a newer one is refused
-  std::uint32_t header_bytes;   // sizeof(ImageHeader)
-  std::uint64_t checksum;       // XXH3-64 of all bytes behind this field
+  std::uint32_t format;        // kImageFormat; a newer one is refused
+  std::uint32_t header_bytes;  // sizeof(ImageHeader)
+  std::uint64_t checksum;      // XXH3-64 of all bytes behind this field
   std::uint64_t total_bytes;
   std::uint32_t section_count;
   std::uint32_t class_count;    // K
@@ -35,18 +35,18 @@ struct ImageHeader {
   char icu_version[16];         // zero-padded
   std::uint32_t min_ngram;
   std::uint32_t max_ngram;
-  std::uint32_t is_sparse;      // rows of kWeights: 0 dense, 1 sparse
+  std::uint32_t is_sparse;  // rows of kWeights: 0 dense, 1 sparse
   std::uint32_t reserved[5];
 };
 static_assert(sizeof(ImageHeader) == 128);
 
 enum class SectionKind : std::uint32_t {
-  kClassIds = 1,     // int64[K]
-  kLabelOffsets,     // uint32[K + 1], into kLabels
-  kLabels,           // labels without separators
-  kClassScores,      // ClassScore[K]
-  kVocabulary,       // VocabularySlot[2^n], open addressing, at least one slot free
-  kWeights,          // 32-bit words: one row a feature
+  kClassIds = 1,  // int64[K]
+  kLabelOffsets,  // uint32[K + 1], into kLabels
+  kLabels,        // labels without separators
+  kClassScores,   // ClassScore[K]
+  kVocabulary,    // VocabularySlot[2^n], open addressing, at least one slot free
+  kWeights,       // 32-bit words: one row a feature
   kLast = kWeights,
 };
 inline constexpr std::uint32_t kSectionCount = static_cast<std::uint32_t>(SectionKind::kLast);
@@ -71,8 +71,8 @@ struct ClassScore {
 // unknown word is ever taken for a known one, and the feature's idf: one cache line answers both questions.
 struct VocabularySlot {
   FeatureHash hash;
-  float idf;           // 0: free
-  std::uint32_t row;   // dense: number of the row; sparse: first word of the row in kWeights
+  float idf;          // 0: free
+  std::uint32_t row;  // dense: number of the row; sparse: first word of the row in kWeights
 };
 static_assert(sizeof(VocabularySlot) == 16);
 

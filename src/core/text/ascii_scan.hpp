@@ -111,8 +111,8 @@ class AsciiScan {
       const Bytes16 lowered = bytes | (is_upper & 0x20);
       std::memcpy(lower_.data() + base + i, &lowered, 16);
       const Bytes16 in_run = reinterpret_cast<Bytes16>((lowered - 'a') < 26) |
-                             reinterpret_cast<Bytes16>((bytes - '0') < 10) |
-                             reinterpret_cast<Bytes16>(bytes == '_') | bytes;
+                             reinterpret_cast<Bytes16>((bytes - '0') < 10) | reinterpret_cast<Bytes16>(bytes == '_') |
+                             bytes;
       mask |= high_bits(in_run) << i;
       non_ascii |= high_bits(bytes) << i;
     }

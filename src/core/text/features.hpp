@@ -85,10 +85,12 @@ class FeatureExtractor {
   std::span<const FeatureCount> extract(std::string_view text, const ShouldStop& should_stop = {}) {
     counter_.clear();
     if (options_.max_ngram == 1) {
-      tokenizer_.tokenize(text, [this](const Word& word) { counter_.add(hash_of(word)); }, should_stop);
+      tokenizer_.tokenize(
+          text, [this](const Word& word) { counter_.add(hash_of(word)); }, should_stop);
     } else {
       std::uint64_t seen = 0;
-      tokenizer_.tokenize(text, [&](const Word& word) { add_ngrams(hash_of(word), seen++); }, should_stop);
+      tokenizer_.tokenize(
+          text, [&](const Word& word) { add_ngrams(hash_of(word), seen++); }, should_stop);
     }
     return counter_.features();
   }

@@ -33,9 +33,7 @@ inline std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
 }
 
 // The lowest `count` bytes of a word; count 0..8.
-inline std::uint64_t low_bytes(std::size_t count) {
-  return count == 0 ? 0 : ~std::uint64_t{0} >> (64 - 8 * count);
-}
+inline std::uint64_t low_bytes(std::size_t count) { return count == 0 ? 0 : ~std::uint64_t{0} >> (64 - 8 * count); }
 
 }  // namespace hash_detail
 

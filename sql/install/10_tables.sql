@@ -285,42 +285,56 @@ CREATE TABLE reyearn.runs (
     tenant_id         int         NOT NULL DEFAULT 0,
     run_id            bigint      GENERATED ALWAYS AS IDENTITY,
     model_id          bigint      NOT NULL,
-    experiment_id     bigint      NOT NULL,
+    experiment_id     bigint,
     version_id        bigint,
     live_version      int,
-    outcome           text        NOT NULL CHECK (outcome IN ('promoted', 'kept')),
-    algorithm         text        NOT NULL,
-    params            jsonb       NOT NULL,
-    compared_by       text        NOT NULL CHECK (compared_by IN ('holdout', 'cross_validation')),
-    compared_on       bigint      NOT NULL,
-    metric            text        NOT NULL,
-    score             float8      NOT NULL,
+    outcome           text        NOT NULL CHECK (outcome IN ('queued', 'running', 'promoted', 'kept', 'unchanged',
+                                                              'failed')),
+    is_requested      boolean     NOT NULL DEFAULT true,
+    is_too_early      boolean     NOT NULL DEFAULT false,
+    waiting           bigint,
+    algorithm         text,
+    params            jsonb       NOT NULL DEFAULT '{}',
+    compared_by       text        CHECK (compared_by IN ('holdout', 'cross_validation')),
+    compared_on       bigint,
+    metric            text,
+    score             float8,
     live_score        float8,
     p_value           float8,
-    metrics           jsonb       NOT NULL,
+    metrics           jsonb,
     live_metrics      jsonb,
-    examples          bigint      NOT NULL,
-    seconds           float8      NOT NULL,
-    reason            text        NOT NULL,
-    data_digest       bytea       NOT NULL,
+    examples          bigint,
+    seconds           float8,
+    reason            text,
+    data_digest       bytea,
     started_by        name        NOT NULL DEFAULT current_user,
     time_created      timestamptz NOT NULL DEFAULT now(),
+    time_started      timestamptz DEFAULT clock_timestamp(),
+    time_finished     timestamptz,
     PRIMARY KEY (tenant_id, run_id),
     FOREIGN KEY (tenant_id, model_id) REFERENCES reyearn.models ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, experiment_id) REFERENCES reyearn.experiments ON DELETE CASCADE,
-    FOREIGN KEY (tenant_id, version_id) REFERENCES reyearn.model_versions ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, version_id) REFERENCES reyearn.model_versions ON DELETE CASCADE,
+    CHECK (outcome NOT IN ('promoted', 'kept')
+           OR num_nulls(experiment_id, version_id, algorithm, compared_by, compared_on, metric, score, metrics, examples,
+                        seconds, reason, data_digest) = 0)
 );
 CREATE INDEX runs_model ON reyearn.runs (tenant_id, model_id, run_id);
+CREATE INDEX runs_open ON reyearn.runs (tenant_id, run_id) WHERE outcome IN ('queued', 'running');
 COMMENT ON TABLE  reyearn.runs IS 'trainings: parameters, data, metrics and the verdict of the gate';
 COMMENT ON COLUMN reyearn.runs.tenant_id IS 'tenant that owns the model';
 COMMENT ON COLUMN reyearn.runs.run_id IS 'number of the run';
 COMMENT ON COLUMN reyearn.runs.model_id IS 'model that was trained';
 COMMENT ON COLUMN reyearn.runs.experiment_id IS 'runs of one experiment have comparable scores';
-COMMENT ON COLUMN reyearn.runs.version_id IS 'version it made';
+COMMENT ON COLUMN reyearn.runs.version_id IS 'version it made; NULL when it made none';
 COMMENT ON COLUMN reyearn.runs.live_version IS 'version it was compared with; NULL for the first';
-COMMENT ON COLUMN reyearn.runs.outcome IS 'promoted: the new version went live; kept: the live one stayed';
+COMMENT ON COLUMN reyearn.runs.outcome IS
+    'queued; running; promoted: the new version went live; kept: the live one stayed; unchanged: nothing new to learn; failed';
+COMMENT ON COLUMN reyearn.runs.is_requested IS 'whether reyearn_train asked for it; else the model was due';
+COMMENT ON COLUMN reyearn.runs.is_too_early IS 'whether it failed for want of data: it is tried again once there is more';
+COMMENT ON COLUMN reyearn.runs.waiting IS 'number of changed annotations that made it due; NULL when it was asked for';
 COMMENT ON COLUMN reyearn.runs.algorithm IS 'algorithm that was used';
-COMMENT ON COLUMN reyearn.runs.params IS 'all parameters, defaults included';
+COMMENT ON COLUMN reyearn.runs.params IS 'all parameters, defaults included; before it has made a version, those that were asked for';
 COMMENT ON COLUMN reyearn.runs.compared_by IS 'holdout: on texts neither had learned from; cross_validation: on the same folds';
 COMMENT ON COLUMN reyearn.runs.compared_on IS 'number of texts both were scored on';
 COMMENT ON COLUMN reyearn.runs.metric IS 'metric the gate used';
@@ -333,8 +347,10 @@ COMMENT ON COLUMN reyearn.runs.examples IS 'number of annotated texts seen';
 COMMENT ON COLUMN reyearn.runs.seconds IS 'how long it took';
 COMMENT ON COLUMN reyearn.runs.reason IS 'why the outcome';
 COMMENT ON COLUMN reyearn.runs.data_digest IS 'digest of the examples';
-COMMENT ON COLUMN reyearn.runs.started_by IS 'role that asked for it';
-COMMENT ON COLUMN reyearn.runs.time_created IS 'when it was made';
+COMMENT ON COLUMN reyearn.runs.started_by IS 'role that asked for it, or owns the model that was due';
+COMMENT ON COLUMN reyearn.runs.time_created IS 'when it was asked for or became due';
+COMMENT ON COLUMN reyearn.runs.time_started IS 'when it began; NULL while it is queued';
+COMMENT ON COLUMN reyearn.runs.time_finished IS 'when it ended; NULL before';
 
 CREATE TABLE reyearn.run_labels (
     tenant_id    int     NOT NULL DEFAULT 0,

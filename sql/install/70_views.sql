@@ -83,7 +83,7 @@ COMMENT ON COLUMN reyearn.model_overview.examples IS 'number of texts it learned
 COMMENT ON COLUMN reyearn.model_overview.time_promoted IS 'when it went live';
 COMMENT ON COLUMN reyearn.model_overview.waiting IS 'number of changed annotations that it has not been trained on';
 COMMENT ON COLUMN reyearn.model_overview.is_due IS 'whether that is enough for a new training';
-COMMENT ON COLUMN reyearn.model_overview.last_outcome IS 'outcome of the last run: promoted or kept';
+COMMENT ON COLUMN reyearn.model_overview.last_outcome IS 'outcome of the last run';
 COMMENT ON COLUMN reyearn.model_overview.last_run IS 'when that run ended';
 COMMENT ON COLUMN reyearn.model_overview.last_reason IS 'why that outcome';
 
@@ -126,9 +126,16 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                                   ELSE 'Add reyearn to shared_preload_libraries and restart.' END
                         ELSE 'Add reyearn to shared_preload_libraries and restart.' END AS private_advice
               FROM reyearn.shared_memory() AS m
+        ), trainer AS (
+            SELECT b.*,
+                   (SELECT string_agg(format('%s (%s)', s.name, coalesce(s.reason, 'its owner was dropped')), ', '
+                                      ORDER BY s.name)
+                      FROM reyearn.training_schedule AS s
+                     WHERE s.is_parked AND s.tenant_id = reyearn.current_tenant()) AS parked
+              FROM reyearn.background() AS b
         )
         SELECT fact.name, fact.value, CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END, fact.advice
-          FROM library, data, models, memory, pg_extension AS extension,
+          FROM library, data, models, memory, trainer, pg_extension AS extension,
                LATERAL (VALUES
                    (1, 'extension version', extension.extversion, 'ok', NULL),
                    (2, 'library version', library.version, 'warning',
@@ -168,7 +175,25 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                                                  memory.sessions_with_private), 'warning',
                     CASE WHEN memory.sessions_with_private > 0
                          THEN format('Last time because of %s. ', replace(memory.last_private_reason, '_', ' '))
-                              || memory.private_advice END)
+                              || memory.private_advice END),
+                   (16, 'training', CASE WHEN trainer.most_workers = 0 THEN 'on request only'
+                                         WHEN trainer.launcher IS NOT NULL THEN 'in the background'
+                                         WHEN memory.is_preloaded THEN 'waits for the launcher'
+                                         ELSE 'in the background, started by sessions' END, 'note',
+                    CASE WHEN trainer.most_workers = 0
+                         THEN 'reyearn.max_workers is 0: raise it, and models are retrained by themselves.'
+                         WHEN trainer.launcher IS NULL AND memory.is_preloaded
+                         THEN 'It is started within five seconds; on a standby, when that is promoted.'
+                         WHEN trainer.launcher IS NULL
+                         THEN 'What a crash or a prepared transaction leaves waits for the next annotation: preload.'
+                    END),
+                   (17, 'training workers', format('%s of %s', trainer.workers, trainer.most_workers), 'warning',
+                    CASE WHEN trainer.lacked_worker IS NOT NULL
+                         THEN 'PostgreSQL had no process to give: raise max_worker_processes and restart.' END),
+                   (18, 'parked models', coalesce(trainer.parked, 'none'), 'warning',
+                    CASE WHEN trainer.parked IS NOT NULL
+                         THEN 'They are not trained by themselves any more: remove the reason, then reyearn_train().'
+                    END)
                ) AS fact (place, name, value, severity, advice)
          WHERE extension.extname = 'reyearn'
          ORDER BY fact.place;

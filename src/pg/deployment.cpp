@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "pg/announcements.hpp"
 #include "pg/guard.hpp"
 #include "pg/shared_models.hpp"
 
@@ -115,6 +116,8 @@ PGDLLEXPORT Datum reyearn_version_changed(PG_FUNCTION_ARGS) {
     if (before.is_live) note(before.model);
     if (after.is_live) note(after.model);
   });
+  const bool is_new = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !before.is_live;
+  if (after.is_live && is_new) announce(Announcement::kModel, after.model.model_id);
   return PointerGetDatum(nullptr);
 }
 

@@ -1,4 +1,6 @@
-// Module magic and _PG_init: settings, shared memory and callbacks, nothing else.
+// Module magic and _PG_init: settings, shared memory, the launcher and callbacks, nothing else.
+#include "pg/background.hpp"
+#include "pg/launcher.hpp"
 #include "pg/registry.hpp"
 #include "pg/settings.hpp"
 #include "pg/transaction_end.hpp"
@@ -13,5 +15,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
   reyearn::pg::define_settings();
   reyearn::pg::Registry::reserve();
+  reyearn::pg::Background::reserve();
+  reyearn::pg::register_launcher();
   reyearn::pg::watch_transactions();
 }

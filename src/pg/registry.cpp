@@ -4,15 +4,14 @@
 #include <atomic>
 #include <cstring>
 
-#include "pg/guard.hpp"
 #include "pg/settings.hpp"
+#include "pg/shared_area.hpp"
 
 #include "pg/postgres.hpp"
 
 namespace reyearn::pg {
 
-// Sizes are fixed when the table is made. Preloaded, room for it is reserved; else it has to fit, with whatever other
-// libraries want, into the 100 kB that PostgreSQL leaves free.
+// Sizes are fixed when the table is made.
 namespace {
 
 constexpr int kManyEntries = Registry::kMostEntries;
@@ -22,13 +21,7 @@ constexpr int kNoEntry = -1;
 constexpr long kWaitMs = 1000;
 constexpr int kPatience = 10;  // waits without progress
 
-// The layout is part of the name: a server may still have the table of the library that was there before an update.
-constexpr char kTableName[] = "reyearn registry 1";
 constexpr char kTrancheName[] = "ReyearnRegistry";
-
-shmem_request_hook_type next_request_hook = nullptr;
-shmem_startup_hook_type next_startup_hook = nullptr;
-bool is_library_preloaded = false;
 
 Registry the_registry;
 
@@ -104,39 +97,16 @@ class Registry::Lock {
 
 // Making the table.
 
-void Registry::reserve() {
-  if (!process_shared_preload_libraries_in_progress) return;
-  is_library_preloaded = true;
-  next_request_hook = shmem_request_hook;
-  shmem_request_hook = [] {
-    if (next_request_hook != nullptr) next_request_hook();
-    RequestAddinShmemSpace(Shared::bytes(kManyEntries));
-  };
-  next_startup_hook = shmem_startup_hook;
-  shmem_startup_hook = [] {
-    if (next_startup_hook != nullptr) next_startup_hook();
-    the_registry.attach();  // again after a crash, with new memory
-  };
+SharedArea& Registry::area() {
+  static SharedArea area(
+      "reyearn registry 1", [] { return Shared::bytes(is_library_preloaded() ? kManyEntries : kFewEntries); },
+      [](void* memory) {
+        initialize(*static_cast<Shared*>(memory), is_library_preloaded() ? kManyEntries : kFewEntries);
+      });
+  return area;
 }
 
-bool Registry::is_preloaded() { return is_library_preloaded; }
-
-void Registry::attach() {
-  const int capacity = is_library_preloaded ? kManyEntries : kFewEntries;
-  LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-  char why[256];
-  const bool is_there = pg_attempt(
-      [&] {
-        bool found;
-        auto* shared = static_cast<Shared*>(ShmemInitStruct(kTableName, Shared::bytes(capacity), &found));
-        if (!found) initialize(*shared, capacity);
-        LWLockRegisterTranche(shared->tranche, kTrancheName);
-        shared_ = shared;
-      },
-      why);
-  if (!is_there) HOLD_INTERRUPTS();  // the error has let them go, and the release does so once more
-  LWLockRelease(AddinShmemInitLock);
-}
+void Registry::reserve() { area().reserve(); }
 
 void Registry::initialize(Shared& shared, int capacity) {
   std::memset(static_cast<void*>(&shared), 0, Shared::bytes(capacity));
@@ -155,10 +125,11 @@ void Registry::initialize(Shared& shared, int capacity) {
 }
 
 Registry& registry() {
-  // Once in a process: what did not fit then will not fit later either.
-  static bool is_tried = false;
-  if (!is_tried && !is_library_preloaded) the_registry.attach();
-  is_tried = true;
+  static bool is_found = false;
+  if (is_found) return the_registry;
+  the_registry.shared_ = static_cast<Registry::Shared*>(Registry::area().get());
+  if (the_registry.shared_ != nullptr) LWLockRegisterTranche(the_registry.shared_->tranche, kTrancheName);
+  is_found = true;
   return the_registry;
 }
 

@@ -16,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pg/shared_area.hpp"
+
 #include "pg/postgres.hpp"
 
 namespace reyearn::pg {
@@ -94,7 +96,6 @@ class Registry {
 
   // From _PG_init: reserves room for a large table when the library is preloaded.
   static void reserve();
-  static bool is_preloaded();
 
   struct Answer {
     enum What { kHeld, kClaimed, kBusy, kRefused } what;
@@ -153,8 +154,8 @@ class Registry {
   class Lock;
 
   friend Registry& registry();
-  void attach();
-  void initialize(Shared& shared, int capacity);
+  static SharedArea& area();
+  static void initialize(Shared& shared, int capacity);
   void enter();
   void leave();
 

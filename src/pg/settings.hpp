@@ -6,6 +6,9 @@ namespace reyearn::pg {
 struct Settings {
   char* default_model = nullptr;  // empty: none
   int training_threads = 0;
+  int max_workers = 0;             // trainings in the background at a time; 0: none
+  int probe_interval_s = 0;        // between two searches for trainings that nobody has announced
+  bool notify = true;              // whether annotations come with a NOTIFY
   int shared_memory_limit_mb = 0;  // of model images in shared memory, of all databases together
 };
 

@@ -332,7 +332,7 @@ void warn_of_private_copy(const VersionRow& version, Snapshot snapshot, const Re
       break;
     case WhyPrivate::kRegistryFull:
       detail = psprintf("There are %d versions in shared memory, and all are in use.", registry().facts().capacity);
-      if (Registry::is_preloaded()) hint = "End the sessions that hold old versions; reyearn.stat_models shows them.";
+      if (is_library_preloaded()) hint = "End the sessions that hold old versions; reyearn.stat_models shows them.";
       break;
     case WhyPrivate::kOverLimit:
       detail = psprintf("With its " INT64_FORMAT " bytes, reyearn.shared_memory_limit (%d MB) would be passed.",

@@ -1,7 +1,9 @@
-// SQL entry points to look at shared memory: reyearn.shared_images, reyearn.shared_memory.
+// SQL entry points to look at shared memory: reyearn.shared_images, reyearn.shared_memory, reyearn.background,
+// reyearn.training_now.
 #include <memory>
 #include <vector>
 
+#include "pg/background.hpp"
 #include "pg/catalog.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
@@ -49,6 +51,24 @@ const char* name_of(WhyPrivate why) {
   return nullptr;
 }
 
+const char* name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kReading:
+      return "reading";
+    case Phase::kComparing:
+      return "comparing";
+    case Phase::kLearning:
+      break;
+  }
+  return "learning";
+}
+
+TupleDesc row_type(FunctionCallInfo fcinfo) {
+  TupleDesc descriptor;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
+  return BlessTupleDesc(descriptor);
+}
+
 // What all calls took, from those that were timed.
 double microseconds(const Usage& usage) {
   if (usage.timed_calls == 0) return 0;
@@ -92,12 +112,10 @@ PGDLLEXPORT Datum reyearn_shared_images(PG_FUNCTION_ARGS) {
 
 PG_FUNCTION_INFO_V1(reyearn_shared_memory);
 PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
-  TupleDesc descriptor;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
-  BlessTupleDesc(descriptor);
+  const TupleDesc descriptor = row_type(fcinfo);
   const RegistryFacts facts = guard([] { return registry().facts(); });
   const char* why = name_of(facts.last_fallback);
-  Datum values[] = {BoolGetDatum(Registry::is_preloaded()),
+  Datum values[] = {BoolGetDatum(is_library_preloaded()),
                     Int32GetDatum(facts.capacity),
                     Int64GetDatum(static_cast<int64>(settings().shared_memory_limit_mb) << 20),
                     Int32GetDatum(facts.live),
@@ -112,6 +130,36 @@ PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
                     TimestampTzGetDatum(facts.last_fallback_time)};
   bool nulls[std::size(values)] = {};
   nulls[11] = nulls[12] = why == nullptr;
+  return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+PG_FUNCTION_INFO_V1(reyearn_background);
+PGDLLEXPORT Datum reyearn_background(PG_FUNCTION_ARGS) {
+  const TupleDesc descriptor = row_type(fcinfo);
+  const BackgroundFacts facts = guard([] { return background().facts(); });
+  Datum values[] = {Int32GetDatum(facts.launcher), Int32GetDatum(facts.workers), Int32GetDatum(settings().max_workers),
+                    TimestampTzGetDatum(facts.lacked_worker)};
+  bool nulls[] = {facts.launcher == 0, false, false, facts.lacked_worker == 0};
+  return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}
+
+PG_FUNCTION_INFO_V1(reyearn_training_now);
+PGDLLEXPORT Datum reyearn_training_now(PG_FUNCTION_ARGS) {
+  const TupleDesc descriptor = row_type(fcinfo);
+  const std::optional<TrainingFacts> now = guard([] { return background().training(); });
+  Datum values[8] = {};
+  bool nulls[8];
+  std::fill(std::begin(nulls), std::end(nulls), !now);
+  if (now) {
+    values[0] = Int32GetDatum(now->worker);
+    values[1] = Int32GetDatum(now->tenant_id);
+    values[2] = Int64GetDatum(now->model_id);
+    values[3] = Int64GetDatum(now->run_id);
+    values[4] = text_datum(name_of(now->phase));
+    values[5] = Int64GetDatum(static_cast<int64>(now->done));
+    values[6] = Int64GetDatum(static_cast<int64>(now->total));
+    values[7] = TimestampTzGetDatum(now->started);
+  }
   return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
 

@@ -94,7 +94,7 @@ void require_current_snapshot(const ModelRow& model) {
 
 ModelDefinition lock_model(Spi& spi, const ModelRow& id) {
   spi.execute(
-      "SELECT name, label_root_id, algorithm, params, promotion FROM reyearn.models "
+      "SELECT name, label_root_id, algorithm, params, promotion, owner FROM reyearn.models "
       "WHERE tenant_id = $1 AND model_id = $2 FOR NO KEY UPDATE",
       {spi_int4(id.tenant_id), spi_int8(id.model_id)});
   if (spi.row_count() == 0) throw Error(ErrorCode::kUnknownName, "the model was dropped meanwhile");
@@ -107,6 +107,7 @@ ModelDefinition lock_model(Spi& spi, const ModelRow& id) {
   model.algorithm = find_algorithm(row.text(3)).name();
   set_parameters(model.parameters, row.datum(4), false);
   model.promotion = parse_promotion(row.text(5));
+  model.owner = DatumGetObjectId(row.datum(6));
   return model;
 }
 

@@ -21,6 +21,7 @@ namespace reyearn::pg {
 struct ModelDefinition {
   ModelRow id;
   std::string name;
+  Oid owner = InvalidOid;
   std::optional<std::int64_t> label_root_id;
   std::string algorithm;
   Parameters parameters;

@@ -87,19 +87,18 @@ void prune_versions(Spi& spi, const ModelDefinition& model) {
   spi.execute("SELECT reyearn.prune_versions($1)", {spi_int8(model.id.model_id)});
 }
 
-std::int64_t insert_run(Spi& spi, const ModelDefinition& model, const TrainingRequest& request,
-                        const TrainingOutcome& outcome, const NewVersion& version, const Origin& origin,
-                        double seconds) {
+void end_run(Spi& spi, const ModelDefinition& model, const TrainingRequest& request, const TrainingOutcome& outcome,
+             const NewVersion& version, const Origin& origin, double seconds, std::int64_t run_id) {
   const std::int64_t experiment_id = find_experiment(spi, model, request.parameters);
   const bool is_holdout = outcome.compared_by == ComparedBy::kHoldout;
   spi.execute(
-      "INSERT INTO reyearn.runs (tenant_id, model_id, experiment_id, version_id, live_version, outcome, algorithm, "
-      "  params, compared_by, compared_on, metric, score, live_score, p_value, metrics, live_metrics, examples, "
-      "  seconds, reason, data_digest) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) "
-      "RETURNING run_id",
+      "UPDATE reyearn.runs SET experiment_id = $3, version_id = $4, live_version = $5, outcome = $6, algorithm = $7, "
+      "  params = $8, compared_by = $9, compared_on = $10, metric = $11, score = $12, live_score = $13, p_value = $14, "
+      "  metrics = $15, live_metrics = $16, examples = $17, seconds = $18, reason = $19, data_digest = $20, "
+      "  time_finished = clock_timestamp() "
+      "WHERE tenant_id = $1 AND run_id = $2",
       {spi_int4(model.id.tenant_id),
-       spi_int8(model.id.model_id),
+       spi_int8(run_id),
        spi_int8(experiment_id),
        spi_int8(version.version_id),
        request.live ? spi_int4(request.live->version) : spi_null(INT4OID),
@@ -118,7 +117,6 @@ std::int64_t insert_run(Spi& spi, const ModelDefinition& model, const TrainingRe
        spi_float8(seconds),
        spi_text(outcome.verdict.reason),
        spi_bytes(origin.data_digest)});
-  return spi.row(0).int8(1);
 }
 
 // Predicted label → number of texts, for texts of one class, as JSON. Labels need no escaping.
@@ -160,7 +158,8 @@ std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition
       "SELECT run_id, version, score, live_score, examples, reason FROM "
       "  (SELECT r.*, v.version, v.library_version, v.icu_version "
       "   FROM reyearn.runs r JOIN reyearn.model_versions v USING (tenant_id, version_id) "
-      "   WHERE r.tenant_id = $1 AND r.model_id = $2 ORDER BY r.run_id DESC LIMIT 1) AS last "
+      "   WHERE r.tenant_id = $1 AND r.model_id = $2 AND r.outcome IN ('promoted', 'kept') "
+      "   ORDER BY r.run_id DESC LIMIT 1) AS last "
       "WHERE data_digest = $3 AND algorithm = $4 AND params = $5 AND library_version = $6 AND icu_version = $7",
       {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_bytes(to_bytes(data_digest(request))),
        spi_text(request.algorithm), spi_json(parameters_to_json(request.parameters)), spi_text(kLibraryVersion),
@@ -176,13 +175,41 @@ std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition
   if (!row.is_null(4)) result.live_score = row.float8(4);
   result.examples = row.int8(5);
   result.seconds = 0;
-  result.reason = "examples and parameters are those of version " + std::to_string(result.version) + " (" +
+  result.reason = "examples and parameters are those of version " + std::to_string(row.int4(2)) + " (" +
                   std::string(row.text(6)) + ")";
   return result;
 }
 
+TrainingResult queue_run(Spi& spi, const ModelRow& model, Datum params) {
+  spi.execute("SELECT run_id, name FROM reyearn.queue_run($1, $2, $3)",
+              {spi_int4(model.tenant_id), spi_int8(model.model_id), {JSONBOID, params}});
+  TrainingResult result;
+  result.run_id = spi.row(0).int8(1);
+  result.model = spi.row(0).text(2);
+  result.outcome = "queued";
+  result.reason = "it is trained in the background; reyearn.runs and reyearn.progress show how far it is";
+  return result;
+}
+
+std::int64_t begin_run(Spi& spi, const ModelDefinition& model) {
+  spi.execute("INSERT INTO reyearn.runs (tenant_id, model_id, outcome) VALUES ($1, $2, 'running') RETURNING run_id",
+              {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id)});
+  return spi.row(0).int8(1);
+}
+
+TrainingResult store_unchanged(Spi& spi, const ModelDefinition& model, std::int64_t run_id,
+                               const TrainingResult& result) {
+  spi.execute(
+      "UPDATE reyearn.runs SET outcome = 'unchanged', examples = $3, seconds = 0, reason = $4, "
+      "  time_finished = clock_timestamp() WHERE tenant_id = $1 AND run_id = $2",
+      {spi_int4(model.id.tenant_id), spi_int8(run_id), spi_int8(result.examples), spi_text(result.reason)});
+  TrainingResult stored = result;
+  stored.run_id = run_id;
+  return stored;
+}
+
 TrainingResult store_training(Spi& spi, const ModelDefinition& model, const TrainingRequest& request,
-                              const TrainingOutcome& outcome, double seconds) {
+                              const TrainingOutcome& outcome, double seconds, std::int64_t run_id) {
   Origin origin;
   origin.params = parameters_to_json(request.parameters);
   origin.score = outcome.score;
@@ -193,7 +220,7 @@ TrainingResult store_training(Spi& spi, const ModelDefinition& model, const Trai
   const NewVersion version = insert_version(spi, model, ModelView::open(outcome.serving), origin);
   insert_image(spi, model, version, "serving", outcome.serving);
   insert_image(spi, model, version, "judge", outcome.judge);
-  const std::int64_t run_id = insert_run(spi, model, request, outcome, version, origin, seconds);
+  end_run(spi, model, request, outcome, version, origin, seconds, run_id);
   insert_run_labels(spi, model, request, outcome.metrics, run_id);
   if (outcome.verdict.promote) make_live(spi, model, version.version);
   prune_versions(spi, model);

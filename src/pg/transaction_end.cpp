@@ -1,5 +1,6 @@
 #include "pg/transaction_end.hpp"
 
+#include "pg/announcements.hpp"
 #include "pg/deployment.hpp"
 #include "pg/guard.hpp"
 #include "pg/serving.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 // Before what has been pinned can be unmapped, those who pin let go.
 void let_go() {
+  forget_announcements();
   forget_deployments();
   if (has_outdated_models()) forget_outdated_served_models();
   finish_with_models();
@@ -22,10 +24,14 @@ void let_go() {
 void at_transaction_event(XactEvent event, void*) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
-      guard([] { prepare_deployments(); });
+      guard([] {
+        prepare_deployments();
+        send_announcements();
+      });
       break;
     case XACT_EVENT_COMMIT:
       complete_deployments();
+      wake_for_announcements();
       let_go();
       break;
     case XACT_EVENT_ABORT:
@@ -40,8 +46,11 @@ void at_transaction_event(XactEvent event, void*) {
   }
 }
 
-void at_savepoint_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) count_rollback_to_savepoint();
+void at_savepoint_event(SubXactEvent event, SubTransactionId savepoint, SubTransactionId parent, void*) {
+  if (event == SUBXACT_EVENT_COMMIT_SUB) keep_announcements(savepoint, parent);
+  if (event != SUBXACT_EVENT_ABORT_SUB) return;
+  drop_announcements(savepoint);
+  count_rollback_to_savepoint();
 }
 
 }  // namespace

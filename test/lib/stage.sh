@@ -40,6 +40,7 @@ run_staged() {
 run_logged() {
   local viewer="" status
   [[ $1 == -v ]] && viewer=yes && shift
+  : >"$1"
   setsid "${@:2}" >"$1" 2>&1 </dev/null &
   child=$!
   if [[ $viewer ]]; then

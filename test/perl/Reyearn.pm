@@ -12,17 +12,18 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(start_server create_database load_emails train_permuted session ask error_of error_in checksums
-  live_version is_unharmed can_limit_shared_memory memory_of wait_for becomes status_of);
+  live_version is_unharmed can_limit_shared_memory memory_of wait_until_up wait_for becomes status_of);
 
-# A private server of little memory; what tests depend on are the defaults. Settings come as text. Options: those of
-# init(), and shared_memory: the size of /dev/shm that it sees, as mount takes it.
+# A private server of little memory on which nothing trains but what a test asks for; else what tests depend on are the
+# defaults. Settings come as text. Options: those of init(), and shared_memory: the size of /dev/shm that it sees, as
+# mount takes it.
 sub start_server
 {
 	my ($name, $settings, %options) = @_;
 	my $shared_memory = delete $options{shared_memory};
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(extra => [ '--locale=C', '--encoding=UTF8' ], %options);
-	$node->append_conf('postgresql.conf', "shared_buffers = 32MB\n" . ($settings // ''));
+	$node->append_conf('postgresql.conf', "shared_buffers = 32MB\nreyearn.max_workers = 0\n" . ($settings // ''));
 	local $ENV{PATH} = _limited_pg_ctl($shared_memory) . ":$ENV{PATH}" if defined $shared_memory;
 	$node->start;
 	return $node;
@@ -106,6 +107,18 @@ sub memory_of
 	my $rollup = slurp_file("/proc/$pid/smaps_rollup");
 	my ($private) = $rollup =~ /^Private_Dirty:\s*(\d+) kB/m;
 	return $private;
+}
+
+# Waits until the server takes connections, after a crash. psql would do, but may go before it has read its query.
+sub wait_until_up
+{
+	my ($node) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if IPC::Run::run([ 'pg_isready', '-q', '-h', $node->host, '-p', $node->port ]);
+		usleep(100_000);
+	}
+	BAIL_OUT('the server does not come up again');
 }
 
 # Waits until a query of the database answers as expected.

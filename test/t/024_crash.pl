@@ -165,7 +165,7 @@ for my $preload (1, 0)
 		kill 'KILL', $pid;
 		result_of($_) for grep { defined } $loader, $waiter;
 		eval { $_->quit } for $blocker, $holder;
-		$node->poll_query_until('mail', 'SELECT 1', '1');
+		wait_until_up($node);
 		is($node->safe_psql('mail', $predict), $label, "$what: a $victim is killed, the server recovers");
 		is($node->safe_psql('mail', q{SELECT string_agg(version || ' ' || memory || ' ' || sessions, ', ') FROM reyearn.stat_models}), '2 live 0', "$what: and begins anew");
 		$blocker = session($node, 'mail');

@@ -605,6 +605,23 @@ TEST(Training, ReportsTemporaryFilesThatCannotBeWritten) {
   EXPECT_EQ(test::thread_count(), before);
 }
 
+TEST(Training, SaysHowFarItIs) {
+  Data data;
+  data.add_random(300, 1);
+  std::vector<std::uint64_t> done;
+  std::vector<Phase> phases;
+  data.request.report_progress = [&](Phase phase, std::uint64_t texts, std::uint64_t total) {
+    if (phases.empty() || phases.back() != phase) phases.push_back(phase);
+    if (phase != Phase::kReading) return;
+    EXPECT_EQ(total, 300u);
+    done.push_back(texts);
+  };
+  train(data.request, data.source());
+  EXPECT_EQ(phases, std::vector({Phase::kReading, Phase::kComparing, Phase::kLearning}));
+  ASSERT_EQ(done.size(), 301u);
+  for (std::uint64_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], i);
+}
+
 TEST(Training, IsCancelledAtAnyTime) {
   const std::size_t before = test::thread_count();
   const std::thread::id caller = std::this_thread::get_id();

@@ -47,6 +47,9 @@ class Training {
   void choose_comparison();
   void prepare_contestants();
   void read_texts(const TextSource& source);
+  void report(Phase phase, std::uint64_t done = 0, std::uint64_t total = 0) const {
+    if (request_.report_progress) request_.report_progress(phase, done, total);
+  }
   void compare(TrainingOutcome& outcome);
 
   const TrainingRequest& request_;
@@ -130,7 +133,12 @@ void Training::read_texts(const TextSource& source) {
         if (live_) live_->see(worker, row, text, should_stop);
       },
       request_.execution.should_stop);
-  source([&queue](std::uint32_t row, std::string_view text) { queue.add(row, text); });
+  std::uint64_t texts = 0;
+  report(Phase::kReading, texts, labels_.size());
+  source([&](std::uint32_t row, std::string_view text) {
+    queue.add(row, text);
+    report(Phase::kReading, ++texts, labels_.size());
+  });
   queue.finish();
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     counts_[i]->finish(request_.execution.should_stop);
@@ -182,8 +190,10 @@ TrainingOutcome Training::run(const TextSource& source) {
   TrainingOutcome outcome;
   outcome.compared_by = compared_by_;
   outcome.compared_on = test_rows_.size();
+  report(Phase::kComparing);
   compare(outcome);
   outcome.judge = new_->judge();
+  report(Phase::kLearning);
   const bool is_refit = outcome.judge.empty() || request_.parameters.refit;
   outcome.serving = is_refit ? new_->train_on_all() : outcome.judge;
   for (const auto& counts : counts_) outcome.spilled_bytes += counts->spilled_bytes();

@@ -23,6 +23,7 @@
 #include "core/eval/metrics.hpp"
 #include "core/eval/split.hpp"
 #include "core/parameters.hpp"
+#include "core/progress.hpp"
 
 namespace reyearn {
 
@@ -54,6 +55,7 @@ struct TrainingRequest {
   Execution execution;
   std::size_t memory_limit = std::size_t{64} << 20;  // of document-term counts, in bytes
   SpillSpace spill_space;                            // for what goes beyond
+  ReportProgress report_progress;
 };
 
 // Reads the texts: calls `emit(row, text)` once for each example, in any order; row is the index of the example.

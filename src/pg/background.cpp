@@ -1,0 +1,302 @@
+#include "pg/background.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+constexpr char kTrancheName[] = "ReyearnBackground";
+constexpr TimestampTz kSecond = USECS_PER_SEC;
+constexpr TimestampTz kStartTime = 5 * kSecond;  // in which a worker that was asked for should have come
+// Between two workers that are started for flags of a database: many small commits start few workers. Longer when the
+// next training is known: little can come before it.
+constexpr TimestampTz kFlagPause = kSecond / 5;
+constexpr TimestampTz kFlagPauseBeforeTraining = kSecond;
+
+Background the_background;
+
+}  // namespace
+
+struct Background::Database {
+  Oid database;  // InvalidOid: free
+  bool has_flag;
+  TimestampTz due;         // of the next training; 0: none
+  TimestampTz asked;       // when a worker was last asked for
+  bool is_asked;           // and it has not come yet
+  pid_t worker;            // 0: none
+  Latch* latch;            // of the worker
+  TrainingFacts training;  // run_id 0: none
+
+  bool is_starting(TimestampTz now) const { return is_asked && now < asked + kStartTime; }
+  // When a worker should be started; 0: not as far as is known.
+  TimestampTz wanted() const {
+    if (!has_flag) return due;
+    const TimestampTz flagged = asked == 0 ? 1 : asked + (due == 0 ? kFlagPause : kFlagPauseBeforeTraining);
+    return due == 0 ? flagged : std::min(due, flagged);
+  }
+};
+
+struct Background::Shared {
+  LWLock lock;
+  int tranche;
+  pid_t launcher;
+  Latch* launcher_latch;
+  TimestampTz lacked_worker;
+  Database databases[kMostDatabases];
+
+  int workers(TimestampTz now) const {
+    return static_cast<int>(std::count_if(std::begin(databases), std::end(databases), [&](const Database& one) {
+      return one.worker != 0 || one.is_starting(now);
+    }));
+  }
+};
+
+class Background::Lock {
+ public:
+  Lock(Shared* shared, LWLockMode mode) : lock_(&shared->lock) { LWLockAcquire(lock_, mode); }
+  ~Lock() { LWLockRelease(lock_); }
+  Lock(const Lock&) = delete;
+
+ private:
+  LWLock* lock_;
+};
+
+SharedArea& Background::area() {
+  static SharedArea area(
+      "reyearn background 1", [] { return Size{sizeof(Shared)}; },
+      [](void* memory) {
+        auto* const shared = new (memory) Shared{};
+        shared->tranche = LWLockNewTrancheId();
+        LWLockInitialize(&shared->lock, shared->tranche);
+      });
+  return area;
+}
+
+void Background::reserve() { area().reserve(); }
+
+Background& background() {
+  static bool is_found = false;
+  if (is_found) return the_background;
+  the_background.shared_ = static_cast<Background::Shared*>(Background::area().get());
+  if (the_background.shared_ != nullptr) LWLockRegisterTranche(the_background.shared_->tranche, kTrancheName);
+  is_found = true;
+  return the_background;
+}
+
+// Under the lock.
+
+Background::Database* Background::find(Oid database) const {
+  Database* const end = std::end(shared_->databases);
+  Database* const found =
+      std::find_if(shared_->databases, end, [&](const Database& one) { return one.database == database; });
+  return found == end ? nullptr : found;
+}
+
+// A database about which nothing is known to be done makes room for another: the launcher finds it again.
+Background::Database* Background::find_or_add(Oid database) {
+  if (Database* known = find(database)) return known;
+  Database* place = find(InvalidOid);
+  if (place == nullptr) {
+    Database* const end = std::end(shared_->databases);
+    place =
+        std::find_if(shared_->databases, end, [](const Database& one) { return one.worker == 0 && one.wanted() == 0; });
+    if (place == end) return nullptr;
+  }
+  *place = Database{};
+  place->database = database;
+  return place;
+}
+
+// Sessions.
+
+void Background::announce_work() {
+  if (shared_ == nullptr || settings().max_workers == 0) return;
+  bool starts_worker = false;
+  {
+    Lock lock(shared_, LW_EXCLUSIVE);
+    Database* const mine = find_or_add(MyDatabaseId);
+    if (mine == nullptr) return;
+    mine->has_flag = true;
+    const TimestampTz now = GetCurrentTimestamp();
+    if (shared_->launcher != 0) {
+      SetLatch(shared_->launcher_latch);
+    } else if (mine->worker != 0) {
+      SetLatch(mine->latch);
+    } else {
+      starts_worker =
+          !is_library_preloaded() && !mine->is_starting(now) && shared_->workers(now) < settings().max_workers;
+    }
+  }
+  if (starts_worker) start_worker(MyDatabaseId);
+}
+
+bool Background::start_worker(Oid database) {
+  BackgroundWorker worker{};
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  worker.bgw_restart_time = BGW_NEVER_RESTART;
+  worker.bgw_main_arg = ObjectIdGetDatum(database);
+  strlcpy(worker.bgw_name, "reyearn worker", sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, "reyearn worker", sizeof worker.bgw_type);
+  strlcpy(worker.bgw_library_name, "reyearn", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, "reyearn_worker_main", sizeof worker.bgw_function_name);
+  {
+    Lock lock(shared_, LW_EXCLUSIVE);
+    if (Database* const known = find(database)) {
+      known->asked = GetCurrentTimestamp();
+      known->is_asked = true;
+    }
+  }
+  const bool is_started = RegisterDynamicBackgroundWorker(&worker, nullptr);
+  Lock lock(shared_, LW_EXCLUSIVE);
+  shared_->lacked_worker = is_started ? 0 : GetCurrentTimestamp();
+  Database* const known = find(database);
+  if (known != nullptr && !is_started) known->is_asked = false;
+  return is_started;
+}
+
+// The launcher.
+
+void Background::enter_launcher() {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  shared_->launcher = MyProcPid;
+  shared_->launcher_latch = MyLatch;
+}
+
+void Background::leave_launcher() {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  shared_->launcher = 0;
+}
+
+Errand Background::next_errand(TimestampTz now) const {
+  Errand errand;
+  if (shared_ == nullptr) return errand;
+  Lock lock(shared_, LW_SHARED);
+  const bool has_room = shared_->workers(now) < settings().max_workers;
+  for (const Database& one : shared_->databases) {
+    if (one.database == InvalidOid || one.worker != 0) continue;
+    TimestampTz wanted = one.wanted();
+    if (one.is_starting(now)) wanted = one.asked + kStartTime;  // to see whether it has come
+    if (wanted == 0 || (!has_room && wanted <= now)) continue;  // a worker that goes wakes the launcher
+    if (errand.next == 0 || wanted < errand.next) {
+      errand.next = wanted;
+      errand.database = one.database;
+    }
+  }
+  if (errand.next > now) errand.database = InvalidOid;
+  return errand;
+}
+
+bool Background::look_into(Oid database) {
+  if (shared_ == nullptr) return true;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const place = find_or_add(database);
+  if (place != nullptr) place->has_flag = true;
+  return place != nullptr;
+}
+
+void Background::look_into_known() {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  for (Database& one : shared_->databases) one.has_flag = one.database != InvalidOid;
+}
+
+void Background::forget_database(Oid database) {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (Database* const known = find(database)) *known = Database{};
+}
+
+// Workers.
+
+bool Background::enter_worker(Oid database) {
+  if (shared_ == nullptr) return false;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find_or_add(database);
+  if (mine == nullptr || mine->worker != 0) return false;
+  mine->is_asked = false;
+  mine->worker = MyProcPid;
+  mine->latch = MyLatch;
+  return true;
+}
+
+void Background::leave_worker(Oid database) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find(database);
+  if (mine != nullptr && mine->worker == MyProcPid) {
+    mine->worker = 0;
+    mine->training = {};
+  }
+  if (shared_->launcher != 0) SetLatch(shared_->launcher_latch);
+}
+
+bool Background::has_launcher() const {
+  Lock lock(shared_, LW_SHARED);
+  return shared_->launcher != 0;
+}
+
+bool Background::take_flag() {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find(MyDatabaseId);
+  return mine != nullptr && std::exchange(mine->has_flag, false);
+}
+
+void Background::set_next(TimestampTz due) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (Database* const mine = find(MyDatabaseId)) mine->due = due;
+}
+
+void Background::begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (Database* const mine = find(MyDatabaseId)) {
+    mine->training = {MyProcPid, tenant_id, model_id, run_id, Phase::kReading, 0, 0, GetCurrentTimestamp()};
+  }
+}
+
+void Background::report_progress(Phase phase, std::uint64_t done, std::uint64_t total) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find(MyDatabaseId);
+  if (mine == nullptr) return;
+  mine->training.phase = phase;
+  mine->training.done = done;
+  mine->training.total = total;
+}
+
+void Background::end_training() {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (Database* const mine = find(MyDatabaseId)) mine->training = {};
+}
+
+// Looking.
+
+BackgroundFacts Background::facts() const {
+  BackgroundFacts facts;
+  if (shared_ == nullptr) return facts;
+  Lock lock(shared_, LW_SHARED);
+  facts.is_there = true;
+  facts.launcher = shared_->launcher;
+  facts.workers = static_cast<int>(std::count_if(std::begin(shared_->databases), std::end(shared_->databases),
+                                                 [](const Database& one) { return one.worker != 0; }));
+  facts.lacked_worker = shared_->lacked_worker;
+  return facts;
+}
+
+std::optional<TrainingFacts> Background::training() const {
+  if (shared_ == nullptr) return std::nullopt;
+  Lock lock(shared_, LW_SHARED);
+  const Database* const mine = find(MyDatabaseId);
+  if (mine == nullptr || mine->training.run_id == 0) return std::nullopt;
+  return mine->training;
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,104 @@
+// Background: what the sessions, the launcher and the workers of a server know of each other. One table in the server's
+// main shared memory: which databases have something to learn and when, which worker is at what.
+//
+//   session   after a commit with news:  announce_work()      sets a flag and wakes the launcher
+//   launcher  starts a worker where there is a flag or the time has come, and otherwise sleeps
+//   worker    takes the flag down, trains what is due, leaves behind when the next is, and goes
+//
+// All of it is a hint. What is to be trained is told by rows (reyearn.news, reyearn.runs), and the launcher has every
+// database looked at from time to time, so that a flag that was lost costs time and nothing else.
+//
+// One lightweight lock guards everything; functions raise no errors unless that is said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/progress.hpp"
+#include "pg/shared_area.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+// A training in the background.
+struct TrainingFacts {
+  pid_t worker = 0;
+  std::int32_t tenant_id = 0;
+  std::int64_t model_id = 0;
+  std::int64_t run_id = 0;
+  Phase phase = Phase::kReading;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  TimestampTz started = 0;
+};
+
+struct BackgroundFacts {
+  bool is_there = false;  // whether there was room for the table
+  pid_t launcher = 0;
+  int workers = 0;
+  TimestampTz lacked_worker = 0;  // when PostgreSQL had none to give; 0: it has since, or never been asked in vain
+};
+
+// What the launcher has to do next.
+struct Errand {
+  Oid database = InvalidOid;  // start a worker there
+  TimestampTz next = 0;       // else: when to look again; 0: when woken
+};
+
+class Background {
+ public:
+  static constexpr int kMostDatabases = 64;
+
+  static void reserve();  // from _PG_init
+
+  // By sessions, after a commit. Without a launcher the session itself asks PostgreSQL for a worker.
+  void announce_work();
+
+  // Asks PostgreSQL for a worker. False when it has none to give: max_worker_processes.
+  bool start_worker(Oid database);
+
+  // By the launcher.
+  void enter_launcher();
+  void leave_launcher();
+  Errand next_errand(TimestampTz now) const;
+  bool look_into(Oid database);  // false: no room now
+  void look_into_known();
+  void forget_database(Oid database);
+
+  // By a worker, which has its database to itself: enter_worker() is false when another is there, or no room for one.
+  bool enter_worker(Oid database);
+  void leave_worker(Oid database);
+  bool has_launcher() const;
+  bool take_flag();
+  void set_next(TimestampTz due);  // 0: nothing is due
+  void begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id);
+  void report_progress(Phase phase, std::uint64_t done, std::uint64_t total);
+  void end_training();
+
+  BackgroundFacts facts() const;
+  std::optional<TrainingFacts> training() const;  // of this database
+
+ private:
+  struct Database;
+  struct Shared;
+  class Lock;
+
+  friend Background& background();
+  static SharedArea& area();
+  Database* find(Oid database) const;
+  Database* find_or_add(Oid database);
+
+  Shared* shared_ = nullptr;
+};
+
+// May raise PostgreSQL errors at its first call.
+Background& background();
+
+// The entry points that PostgreSQL starts processes with.
+extern "C" {
+PGDLLEXPORT void reyearn_launcher_main(Datum);
+PGDLLEXPORT void reyearn_worker_main(Datum database);
+}
+
+}  // namespace reyearn::pg

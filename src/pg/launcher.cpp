@@ -1,0 +1,137 @@
+#include "pg/launcher.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "pg/background.hpp"
+#include "pg/guard.hpp"
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+constexpr int kRestartSeconds = 5;
+constexpr TimestampTz kRetryTime = 5 * USECS_PER_SEC;  // when PostgreSQL has no worker to give
+
+// Its transactions read pg_database only.
+template <typename Body>
+void in_transaction(Body body) {
+  pg_call([&] {
+    StartTransactionCommand();
+    body();
+    CommitTransactionCommand();
+  });
+}
+
+bool can_be_connected_to(Oid database) {
+  bool can_be = false;
+  in_transaction([&] {
+    const HeapTuple row = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+    if (!HeapTupleIsValid(row)) return;
+    can_be = reinterpret_cast<Form_pg_database>(GETSTRUCT(row))->datallowconn;
+    ReleaseSysCache(row);
+  });
+  return can_be;
+}
+
+// Those that people work in. Filled to its capacity at the most, as nothing here may throw.
+void list_databases(std::vector<Oid>& into) {
+  in_transaction([&] {
+    const Relation catalog = table_open(DatabaseRelationId, AccessShareLock);
+    const TableScanDesc scan = table_beginscan_catalog(catalog, 0, nullptr);
+    while (HeapTuple row = heap_getnext(scan, ForwardScanDirection)) {
+      const auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
+      if (!database->datallowconn || database->datistemplate || into.size() == into.capacity()) continue;
+      into.push_back(database->oid);
+    }
+    table_endscan(scan);
+    table_close(catalog, AccessShareLock);
+  });
+}
+
+class Launcher {
+ public:
+  [[noreturn]] void run();
+
+ private:
+  void probe(TimestampTz now);
+  TimestampTz do_errands(TimestampTz now);
+  void sleep(TimestampTz now, TimestampTz until);
+
+  std::vector<Oid> unknown_;  // databases that have not been looked into since the launcher's start
+  TimestampTz next_probe_ = 0;
+};
+
+void Launcher::run() {
+  constexpr std::size_t kMostUnknown = 10'000;
+  unknown_.reserve(kMostUnknown);
+  list_databases(unknown_);
+  for (;;) {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (now >= next_probe_) probe(now);
+    while (!unknown_.empty() && background().look_into(unknown_.back())) unknown_.pop_back();
+    sleep(now, do_errands(now));
+  }
+}
+
+void Launcher::probe(TimestampTz now) {
+  if (next_probe_ != 0) background().look_into_known();
+  next_probe_ = now + settings().probe_interval_s * USECS_PER_SEC;
+}
+
+// Starts all workers that are wanted now. Returns when to go on.
+TimestampTz Launcher::do_errands(TimestampTz now) {
+  for (;;) {
+    const Errand errand = background().next_errand(now);
+    if (errand.database == InvalidOid) return errand.next == 0 ? next_probe_ : std::min(errand.next, next_probe_);
+    if (!can_be_connected_to(errand.database)) {
+      background().forget_database(errand.database);
+    } else if (!background().start_worker(errand.database)) {
+      return std::min(now + kRetryTime, next_probe_);
+    }
+  }
+}
+
+void Launcher::sleep(TimestampTz now, TimestampTz until) {
+  pg_call([&] {
+    const long milliseconds = std::max(1L, TimestampDifferenceMilliseconds(now, until));
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    if (!ConfigReloadPending) return;
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+  });
+  next_probe_ = std::min(next_probe_, GetCurrentTimestamp() + settings().probe_interval_s * USECS_PER_SEC);
+}
+
+}  // namespace
+
+void register_launcher() {
+  if (!process_shared_preload_libraries_in_progress) return;
+  BackgroundWorker worker{};
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  worker.bgw_restart_time = kRestartSeconds;
+  strlcpy(worker.bgw_name, "reyearn launcher", sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, "reyearn launcher", sizeof worker.bgw_type);
+  strlcpy(worker.bgw_library_name, "reyearn", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, "reyearn_launcher_main", sizeof worker.bgw_function_name);
+  RegisterBackgroundWorker(&worker);
+}
+
+// An error ends the process; PostgreSQL starts it again after a few seconds.
+extern "C" void reyearn_launcher_main(Datum) {
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGTERM, die);
+  BackgroundWorkerUnblockSignals();
+  BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
+  background().enter_launcher();
+  before_shmem_exit([](int, Datum) { background().leave_launcher(); }, Datum{0});
+  guard([] { Launcher().run(); });
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,135 @@
+#include "pg/training_run.hpp"
+
+#include <chrono>
+
+#include "core/error.hpp"
+#include "core/model/view.hpp"
+#include "pg/guard.hpp"
+#include "pg/parameters.hpp"
+#include "pg/settings.hpp"
+#include "pg/training_data.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+// Asked while threads run, so it must neither raise errors nor end the backend: it reads flags, and lets other
+// backends go on that wait for all to pass a barrier (DROP DATABASE does).
+bool is_cancelled() {
+  if (ProcSignalBarrierPending && !pg_try([](void*) { ProcessProcSignalBarrier(); }, nullptr)) return true;
+  return QueryCancelPending || ProcDiePending;
+}
+
+// Where PostgreSQL keeps its own temporary files, and what it allows a backend.
+SpillSpace spill_space() {
+  char path[MAXPGPATH];
+  pg_call([&] {
+    PrepareTempTablespaces();
+    const Oid chosen = GetNextTempTableSpace();
+    TempTablespacePath(path, OidIsValid(chosen) ? chosen : MyDatabaseTableSpace);
+    (void)MakePGDirectory(path);
+  });
+  SpillSpace space;
+  space.directory = path;
+  if (temp_file_limit >= 0) space.limit = static_cast<std::uint64_t>(temp_file_limit) * 1024;
+  return space;
+}
+
+// Acts with the rights of a role, and none that it could pass on, until it goes. An error ends that too: PostgreSQL
+// goes back to the role of the transaction's begin.
+class ActsAs {
+ public:
+  explicit ActsAs(Oid role) {
+    GetUserIdAndSecContext(&role_before_, &context_before_);
+    if (OidIsValid(role)) SetUserIdAndSecContext(role, context_before_ | SECURITY_RESTRICTED_OPERATION);
+  }
+  ~ActsAs() { SetUserIdAndSecContext(role_before_, context_before_); }
+  ActsAs(const ActsAs&) = delete;
+
+ private:
+  Oid role_before_;
+  int context_before_;
+};
+
+TrainingRequest make_request(Spi& spi, const ModelDefinition& model, const Parameters& parameters,
+                             const TrainingTask& task) {
+  TrainingRequest request;
+  request.algorithm = model.algorithm;
+  request.parameters = parameters;
+  request.promotion = model.promotion;
+  request.execution = {settings().training_threads,
+                       [&task] { return is_cancelled() || (task.should_stop && task.should_stop()); }};
+  request.report_progress = task.report_progress;
+  request.memory_limit = static_cast<std::size_t>(maintenance_work_mem) * 1024;
+  request.spill_space = spill_space();
+  read_examples(spi, model, request);
+  return request;
+}
+
+struct Trained {
+  TrainingRequest request;
+  std::vector<std::int64_t> news;
+  std::optional<TrainingResult> unchanged;  // else the outcome:
+  std::optional<TrainingOutcome> outcome;
+};
+
+Trained read_and_train(Spi& spi, const ModelDefinition& model, const Parameters& parameters, const TrainingTask& task) {
+  const ActsAs reader(task.is_background ? model.owner : InvalidOid);
+  Trained trained;
+  TrainingRequest& request = trained.request;
+  request = make_request(spi, model, parameters, task);
+  trained.news = read_news(spi, model);
+  request.live = read_live_version(spi, model);
+  const bool is_live_damaged = request.live && !ModelView::is_valid(request.live->serving);
+  if (!is_live_damaged) trained.unchanged = find_unchanged_run(spi, model, request);
+  if (trained.unchanged) return trained;
+  TextReader texts(model, request);
+  trained.outcome = train(request, [&](const EmitText& emit) { texts.read(emit, request.execution.should_stop); });
+  texts.close();
+  return trained;
+}
+
+// With the model locked and a snapshot active.
+TrainingResult train_and_store(Spi& spi, const ModelDefinition& model, const Parameters& parameters,
+                               const TrainingTask& task) {
+  const auto start = std::chrono::steady_clock::now();
+  const Trained trained = read_and_train(spi, model, parameters, task);
+  TrainingResult result;
+  if (trained.unchanged) {
+    result = *trained.unchanged;
+    if (task.run_id) result = store_unchanged(spi, model, *task.run_id, result);
+  } else {
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const std::int64_t run_id = task.run_id ? *task.run_id : begin_run(spi, model);
+    result = store_training(spi, model, trained.request, *trained.outcome, elapsed.count(), run_id);
+  }
+  delete_news(spi, model, trained.news);
+  return result;
+}
+
+}  // namespace
+
+TrainingResult run_training(Spi& spi, const TrainingTask& task) {
+  const ModelDefinition model = lock_model(spi, task.model);
+  Parameters parameters = model.parameters;
+  set_parameters(parameters, task.params, true);
+  // A new snapshot: while this training waited for the lock, another may have made a version.
+  pg_call([] {
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetTransactionSnapshot());
+  });
+  TrainingResult result;
+  try {
+    result = train_and_store(spi, model, parameters, task);
+  } catch (const Error& error) {
+    // The reason of a cancellation (a user, a timeout, a shutdown) is PostgreSQL's to tell; threads are joined by now.
+    if (error.code() == ErrorCode::kCancelled) pg_call([] { CHECK_FOR_INTERRUPTS(); });
+    throw;
+  }
+  pg_call([] { PopActiveSnapshot(); });
+  return result;
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,232 @@
+// A worker trains what is due in one database, and goes: see background.hpp. What is due, and what becomes of a run that
+// fails, is told by functions in SQL (sql/install/75_background.sql). A run takes three transactions: one records it,
+// one trains and stores, and if that fails a third says so.
+//
+// A connection is in the way of DROP DATABASE, RENAME and CREATE DATABASE ... TEMPLATE, and a training's locks are in
+// that of DDL. So twice a second a training looks who waits, and gives way: what it has done is rolled back, the run is
+// queued again. SIGTERM is answered like that too.
+#include <string>
+
+#include "core/error.hpp"
+#include "pg/background.hpp"
+#include "pg/guard.hpp"
+#include "pg/in_the_way.hpp"
+#include "pg/own_transaction.hpp"
+#include "pg/spi.hpp"
+#include "pg/training_run.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+constexpr TimestampTz kLookAround = USECS_PER_SEC / 2;
+constexpr TimestampTz kReportTime = USECS_PER_SEC / 10;
+constexpr TimestampTz kGivenWay = USECS_PER_SEC;  // how long it leaves others alone then
+
+volatile sig_atomic_t is_asked_to_end = false;
+
+void ask_to_end(SIGNAL_ARGS) {
+  const int saved_errno = errno;
+  is_asked_to_end = true;
+  QueryCancelPending = true;  // ends what runs just now with an error, and not the process
+  InterruptPending = true;
+  SetLatch(MyLatch);
+  errno = saved_errno;
+}
+
+// What the database's and the role's settings might have changed.
+void set_defaults() {
+  constexpr const char* kSettings[][2] = {{"search_path", "pg_catalog, pg_temp"},
+                                          {"default_transaction_isolation", "read committed"},
+                                          {"default_transaction_read_only", "off"},
+                                          {"default_transaction_deferrable", "off"},
+                                          {"session_replication_role", "origin"},
+                                          {"check_function_bodies", "on"},
+                                          {"lock_timeout", "1s"}};  // an exclusive lock: to be tried again
+  for (const auto& [name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+// What to train now.
+struct Job {
+  ModelRow model;
+  std::int64_t run_id = 0;  // 0: nothing
+  std::string params;
+  TimestampTz due = 0;  // if there is nothing: of the next; 0: none
+};
+
+class Worker {
+ public:
+  void run();
+
+ private:
+  bool find_job(Job& job);
+  void train(const Job& job);
+  void finish_badly(const Job& job, const Trouble& trouble);
+  bool gives_way();
+  void report(Phase phase, std::uint64_t done, std::uint64_t total);
+  void wait(TimestampTz until);
+
+  Waiting waiting_ = Waiting::kNobody;
+  TimestampTz looked_ = 0;
+  TimestampTz reported_ = 0;
+  Phase phase_ = Phase::kReading;
+};
+
+bool has_extension() {
+  bool has = false;
+  Trouble trouble;
+  return in_own_transaction([&] { has = pg_call([] { return OidIsValid(get_extension_oid("reyearn", true)); }); },
+                            trouble) &&
+         has;
+}
+
+void Worker::run() {
+  set_defaults();
+  if (!has_extension()) {
+    background().forget_database(MyDatabaseId);
+    return;
+  }
+  Job job;
+  while (!is_asked_to_end && waiting_ == Waiting::kNobody) {
+    background().take_flag();
+    if (!find_job(job)) break;
+    if (job.run_id != 0) {
+      train(job);
+    } else if (job.due == 0 || background().has_launcher()) {
+      break;
+    } else {
+      wait(job.due);  // nobody else would start a worker then
+    }
+  }
+  background().set_next(waiting_ == Waiting::kNobody ? job.due : GetCurrentTimestamp() + kGivenWay);
+}
+
+// False when that failed, which is tried again later.
+bool Worker::find_job(Job& job) {
+  job = Job{};
+  Trouble trouble;
+  const bool is_done = in_own_transaction(
+      [&] {
+        Spi spi;
+        spi.execute("SELECT tenant_id, model_id, run_id, params::text, due_at FROM reyearn.next_training()", {});
+        const SpiRow row = spi.row(0);
+        if (!row.is_null(3)) {
+          job.model = {row.int4(1), row.int8(2), {}};
+          job.run_id = row.int8(3);
+          job.params = row.text(4);
+        }
+        if (!row.is_null(5)) job.due = DatumGetTimestampTz(row.datum(5));
+        spi.finish();
+      },
+      trouble);
+  if (is_done) return true;
+  ereport(LOG, (errmsg("reyearn worker could not look for trainings: %s", trouble.message)));
+  job.due = GetCurrentTimestamp() + 5 * USECS_PER_SEC;
+  return false;
+}
+
+void Worker::train(const Job& job) {
+  Trouble trouble;
+  background().begin_training(job.model.tenant_id, job.model.model_id, job.run_id);
+  pgstat_report_activity(STATE_RUNNING, psprintf("training of model " INT64_FORMAT, job.model.model_id));
+  const bool is_done = in_own_transaction(
+      [&] {
+        Spi spi;
+        TrainingTask task;
+        task.model = job.model;
+        task.params = spi_json(job.params).value;
+        task.run_id = job.run_id;
+        task.is_background = true;
+        task.should_stop = [this] { return gives_way(); };
+        task.report_progress = [this](Phase phase, std::uint64_t done, std::uint64_t total) {
+          report(phase, done, total);
+        };
+        run_training(spi, task);
+        spi.finish();
+      },
+      trouble);
+  background().end_training();
+  if (!is_done) finish_badly(job, trouble);
+  pgstat_report_activity(STATE_IDLE, nullptr);
+  pgstat_report_stat(true);
+}
+
+void Worker::finish_badly(const Job& job, const Trouble& trouble) {
+  if (!PostmasterIsAlive()) proc_exit(1);
+  // A lock that is not to be had: a training by hand, or DDL.
+  if (trouble.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) waiting_ = Waiting::kForLock;
+  const bool is_postponed = is_asked_to_end || waiting_ != Waiting::kNobody;
+  Trouble again;
+  const bool is_done = in_own_transaction(
+      [&] {
+        Spi spi;
+        if (is_postponed) {
+          spi.execute("SELECT reyearn.postpone_run($1)", {spi_int8(job.run_id)});
+        } else {
+          std::string reason = trouble.message;
+          for (const char* more : {trouble.detail, trouble.hint}) {
+            if (more[0] != '\0') reason += std::string("; ") + more;
+          }
+          spi.execute("SELECT reyearn.fail_run($1, $2, $3)",
+                      {spi_int8(job.run_id), spi_text(unpack_sql_state(trouble.sqlstate)), spi_text(reason)});
+        }
+        spi.finish();
+      },
+      again);
+  if (!is_postponed) {
+    ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
+                  trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
+  }
+  // The next worker of the database finds the run unfinished.
+  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not say so: %s", again.message)));
+}
+
+// Asked a hundred times a second, also while threads run.
+bool Worker::gives_way() {
+  const TimestampTz now = GetCurrentTimestamp();
+  if (waiting_ == Waiting::kNobody && now >= looked_ + kLookAround) {
+    looked_ = now;
+    if (!PostmasterIsAlive()) return true;
+    if (!pg_try([](void* w) { *static_cast<Waiting*>(w) = who_waits(); }, &waiting_)) return true;
+  }
+  return waiting_ != Waiting::kNobody;
+}
+
+void Worker::report(Phase phase, std::uint64_t done, std::uint64_t total) {
+  const TimestampTz now = GetCurrentTimestamp();
+  if (phase == phase_ && now < reported_ + kReportTime) return;
+  phase_ = phase;
+  reported_ = now;
+  background().report_progress(phase, done, total);
+}
+
+// Until then, or until there is news.
+void Worker::wait(TimestampTz until) {
+  pg_call([&] {
+    for (TimestampTz now = GetCurrentTimestamp(); now < until && !is_asked_to_end; now = GetCurrentTimestamp()) {
+      const long milliseconds = TimestampDifferenceMilliseconds(now, std::min(until, now + kLookAround));
+      const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, std::max(1L, milliseconds),
+                                   PG_WAIT_EXTENSION);
+      ResetLatch(MyLatch);
+      waiting_ = who_waits();
+      if ((events & WL_LATCH_SET) != 0 || waiting_ != Waiting::kNobody) break;
+    }
+  });
+}
+
+}  // namespace
+
+extern "C" void reyearn_worker_main(Datum database) {
+  const Oid oid = DatumGetObjectId(database);
+  pqsignal(SIGTERM, ask_to_end);
+  pqsignal(SIGINT, StatementCancelHandler);
+  BackgroundWorkerUnblockSignals();
+  if (!background().enter_worker(oid)) return;
+  before_shmem_exit([](int, Datum mine) { background().leave_worker(DatumGetObjectId(mine)); }, database);
+  BackgroundWorkerInitializeConnectionByOid(oid, InvalidOid, 0);
+  guard([] { Worker().run(); });
+}
+
+}  // namespace reyearn::pg

@@ -94,6 +94,19 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.check_model(reyearn.models) IS 'raises an error unless a model can be defined like this';
 
+CREATE FUNCTION reyearn.news_of_model(tenant_id int, model_id bigint) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        INSERT INTO reyearn.news (tenant_id, model_id, n)
+        SELECT $1, $2, count(*)
+          FROM reyearn.model_classes AS c
+          JOIN reyearn.annotations AS a ON a.tenant_id = c.tenant_id AND a.class_id = c.class_id
+         WHERE c.tenant_id = $1 AND c.model_id = $2 AND a.status = 'confirmed' AND a.span IS NULL
+        HAVING count(*) > 0;
+    END;
+COMMENT ON FUNCTION reyearn.news_of_model(int, bigint) IS
+    'makes all annotations that a model learns from new to it: it has just been defined, or otherwise than before';
+
 CREATE FUNCTION reyearn_create_model(name text, label_root text DEFAULT '', task text DEFAULT 'classification',
                                      algorithm text DEFAULT 'auto', params jsonb DEFAULT '{}',
                                      retrain_after int DEFAULT 1, retrain_delay interval DEFAULT '5 s',
@@ -131,6 +144,7 @@ BEGIN
             MESSAGE = format('model "%s" already exists', name),
             HINT = 'Change it with reyearn_alter_model().';
     END IF;
+    PERFORM reyearn.news_of_model(model.tenant_id, model.model_id);
     RETURN model.model_id;
 END
 $$;
@@ -148,9 +162,11 @@ AS $$
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
     id CONSTANT bigint := reyearn.lock_model(name, 'name');
+    before reyearn.models;
     model reyearn.models;
 BEGIN
-    SELECT m.* INTO model FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id;
+    SELECT m.* INTO before FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id;
+    model := before;
     model.task := coalesce(task, model.task);
     model.algorithm := coalesce(algorithm, model.algorithm);
     model.params := CASE WHEN params IS NULL THEN model.params
@@ -169,6 +185,10 @@ BEGIN
            retrain_after = model.retrain_after, retrain_delay = model.retrain_delay, promotion = model.promotion,
            keep_versions = model.keep_versions, time_updated = now()
      WHERE m.tenant_id = tenant AND m.model_id = id;
+    IF (model.label_root_id, model.task, model.algorithm, model.params)
+       IS DISTINCT FROM (before.label_root_id, before.task, before.algorithm, before.params) THEN
+        PERFORM reyearn.news_of_model(tenant, id);
+    END IF;
     PERFORM reyearn.prune_versions(id);
 END
 $$;

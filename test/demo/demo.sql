@@ -21,10 +21,19 @@ INSERT INTO reyearn.inbox (body, label) SELECT body, label FROM mail;
 
 SELECT label, confirmed FROM reyearn.class_overview WHERE confirmed > 0 ORDER BY label;
 
--- 4. Train. --------------------------------------------------------------------------------------------------
+-- 4. A second session, open all the time, finds no model yet. Define one. -----------------------------------
 
-DO $$ BEGIN PERFORM reyearn_create_model('emails', label_root => 'email', params => '{"alpha": 0.1}'); END $$;
-SELECT version, outcome, round(score::numeric, 3) AS accuracy, examples, reason FROM reyearn_train('emails');
+\! ./second "SELECT reyearn_predict('Please book a hotel in Lisbon for the trade fair, three nights')"
+SELECT reyearn_create_model('emails', label_root => 'email', params => '{"alpha": 0.1}', retrain_delay => '1 s');
+
+--    Nobody calls for a training. A moment later ...
+
+DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM reyearn.model_versions) LOOP PERFORM pg_sleep(0.1); COMMIT; END LOOP; END $$;
+SELECT outcome, round(score::numeric, 3) AS accuracy, examples, is_requested, reason FROM reyearn.runs;
+
+--    ... the second session has it.
+
+\! ./second "SELECT reyearn_predict('Please book a hotel in Lisbon for the trade fair, three nights')"
 
 --    How good is it, class by class, on mails it had not learned from?
 
@@ -32,9 +41,7 @@ SELECT label, round("precision"::numeric, 2) AS precision, round(recall::numeric
        round(f1::numeric, 2) AS f1, support
   FROM reyearn_evaluate('emails');
 
--- 5. Predict. ------------------------------------------------------------------------------------------------
-
-SELECT reyearn_predict('Please book a hotel in Lisbon for the trade fair, three nights');
+-- 5. Predict, with probabilities. ----------------------------------------------------------------------------
 
 SELECT label, round(probability::numeric, 3) AS probability
   FROM reyearn_predict_proba('Please book a hotel in Lisbon for the trade fair, three nights', top => 3);
@@ -52,13 +59,14 @@ SELECT annotation_id, label, round(probability::numeric, 3) AS probability, vers
 
 SELECT reyearn_correct(:mail_annotation_id, 'email.personal.friends') AS corrected;
 
--- 7. Train again: the new version is judged against the live one on the same mails. --------------------------
+-- 7. It learns the correction by itself: the new version is judged against the live one on the same mails. ---
 
-SELECT version, outcome, round(score::numeric, 3) AS accuracy, round(live_score::numeric, 3) AS live, reason
-  FROM reyearn_train('emails');
-SELECT reyearn_predict('The choir sings on Saturday, bring the whole family and a cake');
+DO $$ BEGIN WHILE (SELECT count(*) < 2 FROM reyearn.model_versions) LOOP PERFORM pg_sleep(0.1); COMMIT; END LOOP; END $$;
+SELECT outcome, round(score::numeric, 3) AS accuracy, round(live_score::numeric, 3) AS live, reason
+  FROM reyearn.runs ORDER BY run_id DESC LIMIT 1;
+\! ./second "SELECT reyearn_predict('The choir sings on Saturday, bring the whole family and a cake')"
 
--- 8. A worse version is kept out: here one that smooths far too much. ------------------------------------------
+-- 8. Train on request. A worse version is kept out: here one that smooths far too much. ------------------------
 
 SELECT version, outcome, round(score::numeric, 3) AS accuracy, round(live_score::numeric, 3) AS live, reason
   FROM reyearn_train('emails', params => '{"alpha": 100}');

@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin, "$FindBin::Bin/../perl";
 
+use Background;
 use Bench;
 use PostgreSQL::Test::Utils;
 use Serving;
@@ -19,8 +20,11 @@ my %measure = (
 	call => \&measure_call,
 	swap => \&measure_swap,
 	first => \&measure_first,
-	sessions => \&measure_sessions);
-my @need_pgbench = qw(call swap);
+	sessions => \&measure_sessions,
+	retrain => \&measure_retrain,
+	annotate => \&measure_annotate,
+	idle => \&measure_idle);
+my @need_pgbench = qw(call swap annotate);
 
 for my $part (@ARGV)
 {

@@ -12,11 +12,13 @@ package DataSets;
 use strict;
 use warnings;
 
+use Encode qw(decode encode FB_CROAK LEAVE_SRC);
 use Exporter 'import';
+use PostgreSQL::Test::Utils;
 use Reyearn;
 use Test::More;
 
-our @EXPORT = qw(need_data data_file create_set copy_files annotate_training_texts load_set);
+our @EXPORT = qw(need_data data_file create_set copy_files annotate_training_texts load_set load_spamassassin);
 
 # Skips the script where the data sets are not at hand.
 sub need_data
@@ -69,6 +71,42 @@ sub load_set
 	my ($server, $set, %files) = @_;
 	create_set($server, $set);
 	copy_files($server, $set, $_, @{ $files{$_} }) for sort keys %files;
+	annotate_training_texts($server, $set);
+	return;
+}
+
+sub _to_utf8
+{
+	my ($bytes) = @_;
+	my $characters = eval { decode('UTF-8', $bytes, FB_CROAK | LEAVE_SRC) } // decode('ISO-8859-1', $bytes);
+	return encode('UTF-8', $characters);
+}
+
+# Raw messages, read as UTF-8 where they are that, else as Latin-1; a text in PostgreSQL cannot hold the byte 0.
+sub load_spamassassin
+{
+	my ($server) = @_;
+	my $set = 'spamassassin';
+	create_set($server, $set);
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+	system_or_bail('tar', '-xzf', data_file("$set.tar.gz"), '-C', $directory);
+	my %rows = (train => [], test => []);
+	open(my $split, '-|', 'gzip', '-dc', data_file("$set.split.tsv.gz")) or die $!;
+	while (my $line = <$split>)
+	{
+		my ($path, $class, $part) = $line =~ /^((ham|spam)\/\S+)\t(train|test)$/ or die "bad line: $line";
+		my $text = _to_utf8(slurp_file("$directory/$path"));
+		$text =~ tr/\0//d;
+		$text =~ s/([\\\n\r\t])/'\\' . $1 =~ tr{\n\r\t}{nrt}r/ge;
+		push @{ $rows{$part} }, "mail.$class\t$text\n";
+	}
+	close $split;
+	for my $table (sort keys %rows)
+	{
+		my $file = "$directory/$table.tsv";
+		append_to_file($file, join '', @{ $rows{$table} });
+		$server->safe_psql($set, "COPY $table FROM '$file'");
+	}
 	annotate_training_texts($server, $set);
 	return;
 }

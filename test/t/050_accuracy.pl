@@ -6,7 +6,6 @@ use FindBin;
 use lib "$FindBin::Bin/../perl";
 
 use DataSets;
-use Encode qw(decode encode FB_CROAK LEAVE_SRC);
 use PostgreSQL::Test::Utils;
 use Reyearn;
 use Test::More;
@@ -131,43 +130,9 @@ is(sql('trec', q{
 		SELECT count(*) FROM test WHERE abs(1 - (SELECT sum(p.probability) FROM reyearn_predict_proba(body, depth => 2) AS p)) > 1e-5
 	}), '0', 'trec_coarse: probabilities add up to 1');
 
-sub to_utf8
-{
-	my ($bytes) = @_;
-	my $characters = eval { decode('UTF-8', $bytes, FB_CROAK | LEAVE_SRC) } // decode('ISO-8859-1', $bytes);
-	return encode('UTF-8', $characters);
-}
-
-# Raw messages, read as UTF-8 where they are that, else as Latin-1; a text in PostgreSQL cannot hold the byte 0.
-sub load_spamassassin
-{
-	my $set = 'spamassassin';
-	create_set($server, $set);
-	my $directory = PostgreSQL::Test::Utils::tempdir();
-	system_or_bail('tar', '-xzf', data_file("$set.tar.gz"), '-C', $directory);
-	my %rows = (train => [], test => []);
-	open(my $split, '-|', 'gzip', '-dc', data_file("$set.split.tsv.gz")) or die $!;
-	while (my $line = <$split>)
-	{
-		my ($path, $class, $part) = $line =~ /^((ham|spam)\/\S+)\t(train|test)$/ or die "bad line: $line";
-		my $text = to_utf8(slurp_file("$directory/$path"));
-		$text =~ tr/\0//d;
-		$text =~ s/([\\\n\r\t])/'\\' . $1 =~ tr{\n\r\t}{nrt}r/ge;
-		push @{ $rows{$part} }, "mail.$class\t$text\n";
-	}
-	close $split;
-	for my $table (sort keys %rows)
-	{
-		my $file = "$directory/$table.tsv";
-		append_to_file($file, join '', @{ $rows{$table} });
-		sql($set, "COPY $table FROM '$file'");
-	}
-	is(sql($set, 'SELECT count(*) FROM (TABLE train UNION ALL TABLE test) AS all_of_them'),
-		'6046', "$set: every message is loaded, whatever its encoding");
-	annotate_training_texts($server, $set);
-}
-
-load_spamassassin();
+load_spamassassin($server);
+is(sql('spamassassin', 'SELECT count(*) FROM (TABLE train UNION ALL TABLE test) AS all_of_them'),
+	'6046', 'spamassassin: every message is loaded, whatever its encoding');
 train_naive_bayes('spamassassin');
 is_above_floor('spamassassin', 'spamassassin', $predicted_rightly);
 agrees_with_itself('spamassassin');

@@ -65,6 +65,7 @@ AS $$
 DECLARE
     labels text[];
     types  text[];
+    id     bigint;
 BEGIN
     IF name IS NULL OR image IS NULL THEN
         RAISE null_value_not_allowed USING
@@ -76,8 +77,11 @@ BEGIN
     IF NOT EXISTS (SELECT FROM reyearn.models m
                    WHERE m.tenant_id = reyearn.current_tenant() AND m.name = reyearn_import_model.name) THEN
         types := ARRAY(SELECT DISTINCT split_part(l, '.', 1) FROM unnest(labels) AS l);
-        PERFORM @extschema@.reyearn_create_model(name, CASE WHEN cardinality(types) = 1 THEN types[1] ELSE '' END,
-                                                 algorithm => reyearn.image_algorithm(image));
+        id := @extschema@.reyearn_create_model(name, CASE WHEN cardinality(types) = 1 THEN types[1] ELSE '' END,
+                                               algorithm => reyearn.image_algorithm(image));
+        -- It comes trained, and is not trained anew before annotations change.
+        DELETE FROM reyearn.news AS n
+         WHERE n.tenant_id = reyearn.current_tenant() AND n.model_id = id;
     END IF;
     RETURN reyearn.store_image(reyearn.model_id(name), image, reyearn.class_ids(labels));
 END

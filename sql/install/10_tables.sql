@@ -162,7 +162,7 @@ CREATE TABLE reyearn.models (
     algorithm      text        NOT NULL,
     params         jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(params) = 'object'),
     retrain_after  int         NOT NULL DEFAULT 1 CHECK (retrain_after >= 0),
-    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay >= interval '0'),
+    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay BETWEEN interval '0' AND interval '1 year'),
     promotion      text        NOT NULL DEFAULT 'if_better'
                                CHECK (promotion IN ('if_better', 'if_not_worse', 'always', 'never')),
     keep_versions  int         NOT NULL DEFAULT 5 CHECK (keep_versions >= 1),
@@ -320,6 +320,7 @@ CREATE TABLE reyearn.runs (
                         seconds, reason, data_digest) = 0)
 );
 CREATE INDEX runs_model ON reyearn.runs (tenant_id, model_id, run_id);
+CREATE INDEX runs_finished ON reyearn.runs (tenant_id, model_id, time_finished);
 CREATE INDEX runs_open ON reyearn.runs (tenant_id, run_id) WHERE outcome IN ('queued', 'running');
 COMMENT ON TABLE  reyearn.runs IS 'trainings: parameters, data, metrics and the verdict of the gate';
 COMMENT ON COLUMN reyearn.runs.tenant_id IS 'tenant that owns the model';

@@ -37,6 +37,12 @@ CREATE FUNCTION reyearn.restoring() RETURNS boolean
 COMMENT ON FUNCTION reyearn.restoring() IS
     'whether a dump is being restored: the settings check_function_bodies and row_security are both off; triggers on annotations then do nothing';
 
+CREATE FUNCTION reyearn.restore_lock() RETURNS int
+    LANGUAGE sql STABLE
+    RETURN ('reyearn.annotations'::regclass::oid::bigint - 2147483648)::int;
+COMMENT ON FUNCTION reyearn.restore_lock() IS
+    'first key of the advisory lock, the second is 0, that sessions share which restore a dump: no worker trains then';
+
 CREATE FUNCTION reyearn.check_annotation() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

@@ -80,6 +80,11 @@ BEGIN
         RAISE invalid_parameter_value USING
             MESSAGE = '"retrain_delay" must not be negative',
             DETAIL = format('It is %s.', definition.retrain_delay);
+    ELSIF definition.retrain_delay > interval '1 year' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = '"retrain_delay" must not be longer than a year',
+            DETAIL = format('It is %s.', definition.retrain_delay),
+            HINT = 'To train only on request, set "retrain_after" to 0.';
     ELSIF definition.keep_versions < 1 THEN
         RAISE invalid_parameter_value USING
             MESSAGE = '"keep_versions" must be at least 1',

@@ -7,21 +7,17 @@ CREATE FUNCTION reyearn.news_added() RETURNS trigger
 COMMENT ON FUNCTION reyearn.news_added() IS
     'has the commit send NOTIFY reyearn_annotation with the number of the model, and wake the launcher';
 CREATE TRIGGER news_added AFTER INSERT ON reyearn.news
-    FOR EACH ROW EXECUTE FUNCTION reyearn.news_added();
+    FOR EACH ROW WHEN (NOT reyearn.restoring()) EXECUTE FUNCTION reyearn.news_added();
 COMMENT ON TRIGGER news_added ON reyearn.news IS 'tells that a model has something to learn';
 
-CREATE FUNCTION reyearn.run_changed() RETURNS trigger
-    AS 'MODULE_PATHNAME', 'reyearn_run_changed'
+CREATE FUNCTION reyearn.run_ended() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'reyearn_run_ended'
     LANGUAGE C;
-COMMENT ON FUNCTION reyearn.run_changed() IS
-    'has the commit wake the launcher for a run that is queued, or send NOTIFY reyearn_model for one that has ended';
-CREATE TRIGGER run_queued AFTER INSERT ON reyearn.runs
-    FOR EACH ROW WHEN (NEW.outcome = 'queued') EXECUTE FUNCTION reyearn.run_changed('work');
-COMMENT ON TRIGGER run_queued ON reyearn.runs IS 'wakes the launcher';
+COMMENT ON FUNCTION reyearn.run_ended() IS 'has the commit send NOTIFY reyearn_model with the number of the model';
 CREATE TRIGGER run_ended AFTER UPDATE OF outcome ON reyearn.runs
     FOR EACH ROW WHEN (NEW.outcome NOT IN ('queued', 'running') AND OLD.outcome IS DISTINCT FROM NEW.outcome)
-    EXECUTE FUNCTION reyearn.run_changed('model');
-COMMENT ON TRIGGER run_ended ON reyearn.runs IS 'sends NOTIFY reyearn_model with the number of the model';
+    EXECUTE FUNCTION reyearn.run_ended();
+COMMENT ON TRIGGER run_ended ON reyearn.runs IS 'tells that a run has ended';
 
 CREATE FUNCTION reyearn.queue_run(tenant_id int, model_id bigint, params jsonb, OUT run_id bigint, OUT name text)
     LANGUAGE plpgsql
@@ -65,21 +61,23 @@ SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures, fail
          FROM reyearn.news AS n
         WHERE n.tenant_id = m.tenant_id AND n.model_id = m.model_id) AS news
   LEFT JOIN LATERAL (
-       SELECT r.run_id, r.time_finished, r.seconds, r.examples
+       SELECT r.time_finished, r.seconds, r.examples
          FROM reyearn.runs AS r
         WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id AND r.outcome IN ('promoted', 'kept', 'unchanged')
-        ORDER BY r.run_id DESC
+        ORDER BY r.time_finished DESC
         LIMIT 1) AS learned ON true
  CROSS JOIN LATERAL (
-       SELECT count(*) AS n, max(r.time_finished) AS last, (array_agg(r.reason ORDER BY r.run_id DESC))[1] AS reason
+       SELECT count(*) AS n, max(r.time_finished) AS last, (array_agg(r.reason ORDER BY r.time_finished DESC))[1] AS reason
          FROM reyearn.runs AS r
         WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id AND r.outcome = 'failed' AND NOT r.is_too_early
-          AND r.run_id > coalesce(learned.run_id, 0) AND r.time_created >= m.time_updated) AS failed
+          AND NOT r.is_requested AND r.time_finished > coalesce(learned.time_finished, '-infinity')
+          AND r.time_created >= m.time_updated) AS failed
   LEFT JOIN LATERAL (
        SELECT r.is_too_early, r.waiting
          FROM reyearn.runs AS r
-        WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id
-        ORDER BY r.run_id DESC
+        WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id AND NOT r.is_requested
+          AND r.time_finished IS NOT NULL
+        ORDER BY r.time_finished DESC
         LIMIT 1) AS last_try ON true
  CROSS JOIN LATERAL (
        SELECT failed.n >= 3 OR NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = m.owner) AS is_parked) AS parked;
@@ -95,49 +93,87 @@ COMMENT ON COLUMN reyearn.training_schedule.is_parked IS
 COMMENT ON COLUMN reyearn.training_schedule.due_at IS
     'after retrain_delay, ten times as long after the last training as that took, with less than 1 % of new examples an hour later, after a failure later still; NULL: not due';
 
+CREATE FUNCTION reyearn.is_model_free(tenant_id int, model_id bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM reyearn.models AS m WHERE m.tenant_id = $1 AND m.model_id = $2 FOR NO KEY UPDATE SKIP LOCKED;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION reyearn.is_model_free(int, bigint) IS
+    'whether nobody else trains or changes the model, which nobody does then until the transaction ends';
+
+-- Skips models that somebody else trains or changes just now: their turn comes a second later.
 CREATE FUNCTION reyearn.next_training(OUT tenant_id int, OUT model_id bigint, OUT run_id bigint, OUT params jsonb,
                                       OUT due_at timestamptz)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
+DECLARE
+    candidate record;
+    later timestamptz;
 BEGIN
-    -- A database has one worker at a time: what runs without it was left behind.
-    UPDATE reyearn.runs AS r
-       SET outcome = 'failed', time_finished = clock_timestamp(),
-           reason = 'the server or the worker stopped in the middle of it'
-     WHERE r.outcome = 'running';
-
-    UPDATE reyearn.runs AS r SET outcome = 'running', time_started = clock_timestamp()
-     WHERE (r.tenant_id, r.run_id) IN (SELECT q.tenant_id, q.run_id
-                                         FROM reyearn.runs AS q
-                                        WHERE q.outcome = 'queued'
-                                        ORDER BY q.run_id
-                                        LIMIT 1)
-    RETURNING r.tenant_id, r.model_id, r.run_id, r.params INTO tenant_id, model_id, run_id, params;
-    IF FOUND THEN
+    -- A dump is being restored: to train in the middle of that would collide with what is still to come.
+    IF NOT pg_try_advisory_xact_lock(reyearn.restore_lock(), 0) THEN
+        due_at := clock_timestamp() + interval '5 s';
         RETURN;
     END IF;
 
-    SELECT s.tenant_id, s.model_id, s.due_at INTO tenant_id, model_id, due_at
-      FROM reyearn.training_schedule AS s
-     WHERE s.due_at IS NOT NULL
-     ORDER BY s.due_at
-     LIMIT 1;
-    IF due_at <= clock_timestamp() THEN
-        -- As the live version was trained, if that was after the model last changed: parameters that were tried with
-        -- reyearn_train() and won go on winning.
-        INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, is_requested, started_by, waiting, params)
-        SELECT tenant_id, model_id, 'running', false, pg_get_userbyid(m.owner),
-               (SELECT sum(n.n) FROM reyearn.news AS n WHERE n.tenant_id = m.tenant_id AND n.model_id = m.model_id),
-               coalesce((SELECT v.params - 'holdout'
-                           FROM reyearn.model_versions AS v
-                          WHERE v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
-                            AND v.data_digest IS NOT NULL AND v.time_created >= m.time_updated), '{}')
-          FROM reyearn.models AS m
-         WHERE m.tenant_id = tenant_id AND m.model_id = model_id
-        RETURNING r.run_id, r.params INTO run_id, params;
-    END IF;
+    -- A database has one worker at a time: what runs without it was left behind. What was asked for is tried once more.
+    UPDATE reyearn.runs AS r
+       SET outcome = CASE WHEN r.is_requested AND r.reason IS NULL THEN 'queued' ELSE 'failed' END,
+           time_finished = CASE WHEN r.is_requested AND r.reason IS NULL THEN NULL ELSE clock_timestamp() END,
+           reason = 'the server or the worker stopped in the middle of it'
+     WHERE r.outcome = 'running';
+
+    FOR candidate IN
+        SELECT r.tenant_id, r.model_id, r.run_id, r.params
+          FROM reyearn.runs AS r
+         WHERE r.outcome = 'queued'
+         ORDER BY r.run_id
+    LOOP
+        IF reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
+            UPDATE reyearn.runs AS r SET outcome = 'running', time_started = clock_timestamp()
+             WHERE r.tenant_id = candidate.tenant_id AND r.run_id = candidate.run_id;
+            tenant_id := candidate.tenant_id;
+            model_id := candidate.model_id;
+            run_id := candidate.run_id;
+            params := candidate.params;
+            RETURN;
+        END IF;
+        later := clock_timestamp() + interval '1 s';
+    END LOOP;
+
+    FOR candidate IN
+        SELECT s.tenant_id, s.model_id, s.waiting, s.due_at
+          FROM reyearn.training_schedule AS s
+         WHERE s.due_at IS NOT NULL
+         ORDER BY s.due_at
+    LOOP
+        IF candidate.due_at > clock_timestamp() THEN
+            due_at := least(candidate.due_at, later);
+            RETURN;
+        END IF;
+        IF reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
+            -- As the live version was trained, if that was after the model last changed: parameters that were tried
+            -- with reyearn_train() and won go on winning.
+            INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, is_requested, started_by, waiting, params)
+            SELECT m.tenant_id, m.model_id, 'running', false, pg_get_userbyid(m.owner), candidate.waiting,
+                   coalesce((SELECT v.params - 'holdout'
+                               FROM reyearn.model_versions AS v
+                              WHERE v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
+                                AND v.data_digest IS NOT NULL AND v.time_created >= m.time_updated), '{}')
+              FROM reyearn.models AS m
+             WHERE m.tenant_id = candidate.tenant_id AND m.model_id = candidate.model_id
+            RETURNING r.tenant_id, r.model_id, r.run_id, r.params INTO tenant_id, model_id, run_id, params;
+            RETURN;
+        END IF;
+        later := clock_timestamp() + interval '1 s';
+    END LOOP;
+    due_at := later;
 END
 $$;
 COMMENT ON FUNCTION reyearn.next_training() IS
@@ -163,12 +199,12 @@ CREATE FUNCTION reyearn.fail_run(run_id bigint, sqlstate text, reason text) RETU
     END;
 COMMENT ON FUNCTION reyearn.fail_run(bigint, text, text) IS 'records why a run failed';
 
-CREATE FUNCTION reyearn.background(OUT launcher int, OUT workers int, OUT most_workers int,
+CREATE FUNCTION reyearn.background(OUT is_possible boolean, OUT launcher int, OUT workers int, OUT most_workers int,
                                    OUT lacked_worker timestamptz)
     AS 'MODULE_PATHNAME', 'reyearn_background'
     LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION reyearn.background() IS
-    'processes that train in the background, of all databases: the launcher, NULL when there is none, and workers';
+    'processes that train in the background, of all databases: the launcher, NULL when there is none, and workers; not possible without room in shared memory';
 
 CREATE FUNCTION reyearn.training_now(OUT worker int, OUT tenant_id int, OUT model_id bigint, OUT run_id bigint,
                                      OUT phase text, OUT done bigint, OUT total bigint, OUT time_started timestamptz)

@@ -54,7 +54,7 @@ CREATE VIEW reyearn.model_overview WITH (security_invoker, security_barrier) AS
 SELECT m.name, m.task, root.label AS label_root, m.algorithm, m.owner,
        live.version AS live_version, live.metric, live.score, live.examples, live.time_promoted,
        news.waiting, m.retrain_after > 0 AND news.waiting >= m.retrain_after AS is_due,
-       run.outcome AS last_outcome, run.time_created AS last_run, run.reason AS last_reason
+       run.outcome AS last_outcome, coalesce(run.time_finished, run.time_created) AS last_run, run.reason AS last_reason
   FROM reyearn.models AS m
   LEFT JOIN reyearn.classes AS root ON root.tenant_id = m.tenant_id AND root.class_id = m.label_root_id
   LEFT JOIN reyearn.model_versions AS live
@@ -64,7 +64,7 @@ SELECT m.name, m.task, root.label AS label_root, m.algorithm, m.owner,
          FROM reyearn.news AS n
         WHERE n.tenant_id = m.tenant_id AND n.model_id = m.model_id) AS news
   LEFT JOIN LATERAL (
-       SELECT r.outcome, r.time_created, r.reason
+       SELECT r.outcome, r.time_created, r.time_finished, r.reason
          FROM reyearn.runs AS r
         WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id
         ORDER BY r.run_id DESC
@@ -176,12 +176,14 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                     CASE WHEN memory.sessions_with_private > 0
                          THEN format('Last time because of %s. ', replace(memory.last_private_reason, '_', ' '))
                               || memory.private_advice END),
-                   (16, 'training', CASE WHEN trainer.most_workers = 0 THEN 'on request only'
+                   (16, 'training', CASE WHEN trainer.most_workers = 0 OR NOT trainer.is_possible THEN 'on request only'
                                          WHEN trainer.launcher IS NOT NULL THEN 'in the background'
                                          WHEN memory.is_preloaded THEN 'waits for the launcher'
                                          ELSE 'in the background, started by sessions' END, 'note',
                     CASE WHEN trainer.most_workers = 0
                          THEN 'reyearn.max_workers is 0: raise it, and models are retrained by themselves.'
+                         WHEN NOT trainer.is_possible
+                         THEN 'The server''s shared memory had no room left. Preload the library.'
                          WHEN trainer.launcher IS NULL AND memory.is_preloaded
                          THEN 'It is started within five seconds; on a standby, when that is promoted.'
                          WHEN trainer.launcher IS NULL

@@ -46,9 +46,9 @@ const char* channel_of(Announcement what) {
 void announce(Announcement what, std::int64_t model_id) {
   guard([&] {
     const SubTransactionId now = pg_call([] { return GetCurrentSubTransactionId(); });
-    const bool is_known = std::any_of(pending().begin(), pending().end(), [&](const Pending& one) {
-      return one.what == what && one.model_id == model_id && one.savepoint == now;
-    });
+    // What is there already belongs to this savepoint or to one around it, and lives as long at least.
+    const bool is_known = std::any_of(pending().begin(), pending().end(),
+                                      [&](const Pending& one) { return one.what == what && one.model_id == model_id; });
     if (!is_known) pending().push_back({what, model_id, now});
   });
 }
@@ -60,11 +60,19 @@ void send_announcements() {
     if (channel == nullptr) continue;
     pg_call([&] { Async_Notify(channel, psprintf(INT64_FORMAT, one.model_id)); });
   }
-  if (is_there_work()) background();  // found now, when that may still fail
+  find_background();
+}
+
+void find_background() {
+  if (is_there_work()) background();
 }
 
 void wake_for_announcements() {
   if (is_there_work()) background().announce_work();
+}
+
+void leave_announcements_to_probe() {
+  if (is_there_work()) background().expect_work();
 }
 
 void forget_announcements() { pending().clear(); }
@@ -100,15 +108,12 @@ PGDLLEXPORT Datum reyearn_news_added(PG_FUNCTION_ARGS) {
   return PointerGetDatum(nullptr);
 }
 
-// On reyearn.runs, for each row that is not about to be trained: argument work for one that is queued, model for one
-// that has ended.
-PG_FUNCTION_INFO_V1(reyearn_run_changed);
-PGDLLEXPORT Datum reyearn_run_changed(PG_FUNCTION_ARGS) {
+// On reyearn.runs, for each row that is updated to an end.
+PG_FUNCTION_INFO_V1(reyearn_run_ended);
+PGDLLEXPORT Datum reyearn_run_ended(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "not called by a trigger");
   const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-  const HeapTuple row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
-  const bool is_work = strcmp(trigger->tg_trigger->tgargs[0], "work") == 0;
-  announce(is_work ? Announcement::kWork : Announcement::kModel, model_of(trigger, row));
+  announce(Announcement::kModel, model_of(trigger, trigger->tg_newtuple));
   return PointerGetDatum(nullptr);
 }
 

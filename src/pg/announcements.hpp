@@ -26,8 +26,12 @@ void announce(Announcement what, std::int64_t model_id);
 
 // Before the commit: NOTIFY. Throws PgError.
 void send_announcements();
+// Before the commit, and before a transaction is prepared: finds the table of workers, when that may still fail.
+void find_background();
 // After the commit, and raising no errors: wakes whoever does the work.
 void wake_for_announcements();
+// After a transaction was prepared: COMMIT PREPARED, perhaps by another session, wakes nobody.
+void leave_announcements_to_probe();
 // At the end of every transaction, and of a savepoint.
 void forget_announcements();
 void keep_announcements(SubTransactionId of, SubTransactionId parent);

@@ -16,10 +16,10 @@ namespace {
 constexpr char kTrancheName[] = "ReyearnBackground";
 constexpr TimestampTz kSecond = USECS_PER_SEC;
 constexpr TimestampTz kStartTime = 5 * kSecond;  // in which a worker that was asked for should have come
-// Between two workers that are started for flags of a database: many small commits start few workers. Longer when the
-// next training is known: little can come before it.
-constexpr TimestampTz kFlagPause = kSecond / 5;
-constexpr TimestampTz kFlagPauseBeforeTraining = kSecond;
+// Between two workers of a database: many small commits start few of them. Longer when the last had nothing to train.
+constexpr TimestampTz kPause = kSecond / 5;
+constexpr TimestampTz kIdlePause = kSecond;
+constexpr TimestampTz kTroublePause = 5 * kSecond;  // after one that ended before it could say what is due
 
 Background the_background;
 
@@ -33,14 +33,20 @@ struct Background::Database {
   bool is_asked;           // and it has not come yet
   pid_t worker;            // 0: none
   Latch* latch;            // of the worker
+  bool has_said_due;       // the worker, since it came
+  bool has_trained;        // the worker or the one before it
   TrainingFacts training;  // run_id 0: none
 
   bool is_starting(TimestampTz now) const { return is_asked && now < asked + kStartTime; }
   // When a worker should be started; 0: not as far as is known.
   TimestampTz wanted() const {
-    if (!has_flag) return due;
-    const TimestampTz flagged = asked == 0 ? 1 : asked + (due == 0 ? kFlagPause : kFlagPauseBeforeTraining);
-    return due == 0 ? flagged : std::min(due, flagged);
+    if (!has_flag && due == 0) return 0;
+    const TimestampTz earliest = asked == 0 ? 1 : asked + (has_trained ? kPause : kIdlePause);
+    return has_flag ? earliest : std::max(due, earliest);
+  }
+  void say_due(TimestampTz when) {
+    due = when;
+    has_said_due = true;
   }
 };
 
@@ -100,7 +106,7 @@ Background::Database* Background::find(Oid database) const {
   return found == end ? nullptr : found;
 }
 
-// A database about which nothing is known to be done makes room for another: the launcher finds it again.
+// A database with nothing to do makes room for another: the launcher looks at all of them now and then.
 Background::Database* Background::find_or_add(Oid database) {
   if (Database* known = find(database)) return known;
   Database* place = find(InvalidOid);
@@ -118,16 +124,16 @@ Background::Database* Background::find_or_add(Oid database) {
 // Sessions.
 
 void Background::announce_work() {
-  if (shared_ == nullptr || settings().max_workers == 0) return;
+  if (shared_ == nullptr || IsBinaryUpgrade) return;
   bool starts_worker = false;
   {
     Lock lock(shared_, LW_EXCLUSIVE);
     Database* const mine = find_or_add(MyDatabaseId);
     if (mine == nullptr) return;
-    mine->has_flag = true;
+    const bool was_flagged = std::exchange(mine->has_flag, true);
     const TimestampTz now = GetCurrentTimestamp();
     if (shared_->launcher != 0) {
-      SetLatch(shared_->launcher_latch);
+      if (!was_flagged) SetLatch(shared_->launcher_latch);
     } else if (mine->worker != 0) {
       SetLatch(mine->latch);
     } else {
@@ -136,6 +142,12 @@ void Background::announce_work() {
     }
   }
   if (starts_worker) start_worker(MyDatabaseId);
+}
+
+void Background::expect_work() {
+  if (shared_ == nullptr) return;
+  Lock lock(shared_, LW_EXCLUSIVE);
+  (void)find_or_add(MyDatabaseId);
 }
 
 bool Background::start_worker(Oid database) {
@@ -224,7 +236,7 @@ bool Background::enter_worker(Oid database) {
   Lock lock(shared_, LW_EXCLUSIVE);
   Database* const mine = find_or_add(database);
   if (mine == nullptr || mine->worker != 0) return false;
-  mine->is_asked = false;
+  mine->is_asked = mine->has_said_due = mine->has_trained = false;
   mine->worker = MyProcPid;
   mine->latch = MyLatch;
   return true;
@@ -236,8 +248,31 @@ void Background::leave_worker(Oid database) {
   if (mine != nullptr && mine->worker == MyProcPid) {
     mine->worker = 0;
     mine->training = {};
+    if (!mine->has_said_due) {
+      mine->has_flag = false;
+      mine->due = GetCurrentTimestamp() + kTroublePause;
+    }
   }
   if (shared_->launcher != 0) SetLatch(shared_->launcher_latch);
+}
+
+bool Background::leave_if_idle(TimestampTz due) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find(MyDatabaseId);
+  if (mine == nullptr) return true;
+  if (mine->has_flag) return false;
+  mine->say_due(due);
+  mine->worker = 0;
+  return true;
+}
+
+bool Background::forget_if_idle() {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  Database* const mine = find(MyDatabaseId);
+  if (mine == nullptr) return true;
+  if (mine->has_flag) return false;
+  *mine = Database{};
+  return true;
 }
 
 bool Background::has_launcher() const {
@@ -253,12 +288,13 @@ bool Background::take_flag() {
 
 void Background::set_next(TimestampTz due) {
   Lock lock(shared_, LW_EXCLUSIVE);
-  if (Database* const mine = find(MyDatabaseId)) mine->due = due;
+  if (Database* const mine = find(MyDatabaseId)) mine->say_due(due);
 }
 
 void Background::begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id) {
   Lock lock(shared_, LW_EXCLUSIVE);
   if (Database* const mine = find(MyDatabaseId)) {
+    mine->has_trained = true;
     mine->training = {MyProcPid, tenant_id, model_id, run_id, Phase::kReading, 0, 0, GetCurrentTimestamp()};
   }
 }

@@ -54,6 +54,7 @@ class Background {
 
   // By sessions, after a commit. Without a launcher the session itself asks PostgreSQL for a worker.
   void announce_work();
+  void expect_work();  // sooner or later, without notice
 
   // Asks PostgreSQL for a worker. False when it has none to give: max_worker_processes.
   bool start_worker(Oid database);
@@ -71,7 +72,11 @@ class Background {
   void leave_worker(Oid database);
   bool has_launcher() const;
   bool take_flag();
-  void set_next(TimestampTz due);  // 0: nothing is due
+  // When the next training is due; 0: none is. The second also leaves the worker's place, unless the flag is up: then
+  // there is more to do. So does the third, which forgets the database.
+  void set_next(TimestampTz due);
+  bool leave_if_idle(TimestampTz due);
+  bool forget_if_idle();
   void begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id);
   void report_progress(Phase phase, std::uint64_t done, std::uint64_t total);
   void end_training();

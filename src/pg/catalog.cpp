@@ -214,6 +214,14 @@ Oid relation_oid(const char* name) {
   return relation;
 }
 
+Oid owner_of_relation(Oid relation) {
+  const HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(row)) elog(ERROR, "cache lookup failed for relation %u", relation);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
+  ReleaseSysCache(row);
+  return owner;
+}
+
 void check_may_read(const char* table) { check_may_read(relation_oid(table)); }
 
 void check_may_read(Oid table) {

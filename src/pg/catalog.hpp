@@ -52,6 +52,7 @@ bool shows(Snapshot snapshot, const RowState& state);
 
 // oid of a table or index of schema reyearn; an error when the extension is not installed.
 Oid relation_oid(const char* name);
+Oid owner_of_relation(Oid relation);
 
 // Error unless the current user may read that table of schema reyearn.
 void check_may_read(const char* table);

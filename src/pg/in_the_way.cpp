@@ -22,9 +22,17 @@ bool takes_database(const LockInstanceData& lock) {
   return is_of_database(lock.locktag) && ((lock.holdMask & kOwnDatabase) != 0 || lock.waitLockMode >= ShareLock);
 }
 
-bool is_held_by_me(const LOCKTAG& tag, std::span<const LockInstanceData> locks) {
+bool conflicts(LOCKMODE wanted, LOCKMASK held) {
+  for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; ++mode) {
+    if ((held & LOCKBIT_ON(mode)) != 0 && DoLockModesConflict(wanted, mode)) return true;
+  }
+  return false;
+}
+
+bool waits_for_me(const LockInstanceData& waiting, std::span<const LockInstanceData> locks) {
   return std::any_of(locks.begin(), locks.end(), [&](const LockInstanceData& lock) {
-    return lock.pid == MyProcPid && lock.holdMask != 0 && memcmp(&lock.locktag, &tag, sizeof tag) == 0;
+    return lock.pid == MyProcPid && memcmp(&lock.locktag, &waiting.locktag, sizeof lock.locktag) == 0 &&
+           conflicts(waiting.waitLockMode, lock.holdMask);
   });
 }
 
@@ -40,7 +48,7 @@ Waiting who_waits() {
       waiting = Waiting::kForDatabase;
       break;
     }
-    if (lock.waitLockMode != NoLock && is_held_by_me(lock.locktag, locks)) waiting = Waiting::kForLock;
+    if (lock.waitLockMode != NoLock && waits_for_me(lock, locks)) waiting = Waiting::kForLock;
   }
   pfree(data->locks);
   pfree(const_cast<LockData*>(data));

@@ -14,6 +14,8 @@ namespace reyearn::pg {
 namespace {
 
 constexpr int kRestartSeconds = 5;
+constexpr int kProbesPerList = 10;
+constexpr std::size_t kMostToProbe = 10'000;
 constexpr TimestampTz kRetryTime = 5 * USECS_PER_SEC;  // when PostgreSQL has no worker to give
 
 // Its transactions read pg_database only.
@@ -26,15 +28,21 @@ void in_transaction(Body body) {
   });
 }
 
-bool can_be_connected_to(Oid database) {
-  bool can_be = false;
+// A limit below -1 marks one whose DROP was interrupted.
+bool takes_connections(HeapTuple row) {
+  const auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
+  return database->datallowconn && database->datconnlimit >= -1;
+}
+
+bool takes_connections(Oid database) {
+  bool takes = false;
   in_transaction([&] {
     const HeapTuple row = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
     if (!HeapTupleIsValid(row)) return;
-    can_be = reinterpret_cast<Form_pg_database>(GETSTRUCT(row))->datallowconn;
+    takes = takes_connections(row);
     ReleaseSysCache(row);
   });
-  return can_be;
+  return takes;
 }
 
 // Those that people work in. Filled to its capacity at the most, as nothing here may throw.
@@ -44,7 +52,7 @@ void list_databases(std::vector<Oid>& into) {
     const TableScanDesc scan = table_beginscan_catalog(catalog, 0, nullptr);
     while (HeapTuple row = heap_getnext(scan, ForwardScanDirection)) {
       const auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
-      if (!database->datallowconn || database->datistemplate || into.size() == into.capacity()) continue;
+      if (!takes_connections(row) || database->datistemplate || into.size() == into.capacity()) continue;
       into.push_back(database->oid);
     }
     table_endscan(scan);
@@ -61,24 +69,29 @@ class Launcher {
   TimestampTz do_errands(TimestampTz now);
   void sleep(TimestampTz now, TimestampTz until);
 
-  std::vector<Oid> unknown_;  // databases that have not been looked into since the launcher's start
+  std::vector<Oid> to_probe_;  // databases that wait for a place in the table
   TimestampTz next_probe_ = 0;
+  int probes_ = 0;
 };
 
 void Launcher::run() {
-  constexpr std::size_t kMostUnknown = 10'000;
-  unknown_.reserve(kMostUnknown);
-  list_databases(unknown_);
+  to_probe_.reserve(kMostToProbe);
   for (;;) {
     const TimestampTz now = GetCurrentTimestamp();
     if (now >= next_probe_) probe(now);
-    while (!unknown_.empty() && background().look_into(unknown_.back())) unknown_.pop_back();
+    while (!to_probe_.empty() && background().look_into(to_probe_.back())) to_probe_.pop_back();
     sleep(now, do_errands(now));
   }
 }
 
+// Those known to have the extension each time; all of them now and then, as they come without notice.
 void Launcher::probe(TimestampTz now) {
-  if (next_probe_ != 0) background().look_into_known();
+  if (probes_++ % kProbesPerList == 0) {
+    to_probe_.clear();
+    list_databases(to_probe_);
+  } else {
+    background().look_into_known();
+  }
   next_probe_ = now + settings().probe_interval_s * USECS_PER_SEC;
 }
 
@@ -87,7 +100,7 @@ TimestampTz Launcher::do_errands(TimestampTz now) {
   for (;;) {
     const Errand errand = background().next_errand(now);
     if (errand.database == InvalidOid) return errand.next == 0 ? next_probe_ : std::min(errand.next, next_probe_);
-    if (!can_be_connected_to(errand.database)) {
+    if (!takes_connections(errand.database)) {
       background().forget_database(errand.database);
     } else if (!background().start_worker(errand.database)) {
       return std::min(now + kRetryTime, next_probe_);
@@ -110,8 +123,9 @@ void Launcher::sleep(TimestampTz now, TimestampTz until) {
 
 }  // namespace
 
+// Not under pg_upgrade, which wants nobody to write.
 void register_launcher() {
-  if (!process_shared_preload_libraries_in_progress) return;
+  if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade) return;
   BackgroundWorker worker{};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -129,7 +143,7 @@ extern "C" void reyearn_launcher_main(Datum) {
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
-  background().enter_launcher();
+  guard([] { background().enter_launcher(); });
   before_shmem_exit([](int, Datum) { background().leave_launcher(); }, Datum{0});
   guard([] { Launcher().run(); });
 }

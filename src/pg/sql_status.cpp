@@ -137,9 +137,9 @@ PG_FUNCTION_INFO_V1(reyearn_background);
 PGDLLEXPORT Datum reyearn_background(PG_FUNCTION_ARGS) {
   const TupleDesc descriptor = row_type(fcinfo);
   const BackgroundFacts facts = guard([] { return background().facts(); });
-  Datum values[] = {Int32GetDatum(facts.launcher), Int32GetDatum(facts.workers), Int32GetDatum(settings().max_workers),
-                    TimestampTzGetDatum(facts.lacked_worker)};
-  bool nulls[] = {facts.launcher == 0, false, false, facts.lacked_worker == 0};
+  Datum values[] = {BoolGetDatum(facts.is_there), Int32GetDatum(facts.launcher), Int32GetDatum(facts.workers),
+                    Int32GetDatum(settings().max_workers), TimestampTzGetDatum(facts.lacked_worker)};
+  bool nulls[] = {false, facts.launcher == 0, false, false, facts.lacked_worker == 0};
   return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "pg/background.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/settings.hpp"
@@ -33,6 +34,11 @@ TrainingResult train_later(std::string_view name, Datum params) {
   if (settings().max_workers == 0) {
     throw Error(ErrorCode::kNotEnoughData, "training in the background is switched off", "reyearn.max_workers is 0.",
                 "Raise it, or call reyearn_train() with wait => true.");
+  }
+  if (!background().facts().is_there) {
+    throw Error(ErrorCode::kNotEnoughData, "training in the background is not possible",
+                "The server's shared memory had no room left for reyearn, which is not preloaded.",
+                "Add it to shared_preload_libraries and restart the server.");
   }
   Spi spi;
   const ModelRow model = pg_call([&] {

@@ -127,6 +127,7 @@ void read_examples(Spi& spi, const ModelDefinition& model, TrainingRequest& requ
       confirmations.push_back(confirmation(cursor.row(i), label_of));
     }
     pg_call([] { CHECK_FOR_INTERRUPTS(); });
+    stop_if_asked(request.execution.should_stop);
   }
   cursor.close();
   set_examples(request, confirmations, classes);

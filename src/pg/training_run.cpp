@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/model/view.hpp"
+#include "pg/acts_as.hpp"
 #include "pg/guard.hpp"
 #include "pg/parameters.hpp"
 #include "pg/settings.hpp"
@@ -37,22 +38,6 @@ SpillSpace spill_space() {
   return space;
 }
 
-// Acts with the rights of a role, and none that it could pass on, until it goes. An error ends that too: PostgreSQL
-// goes back to the role of the transaction's begin.
-class ActsAs {
- public:
-  explicit ActsAs(Oid role) {
-    GetUserIdAndSecContext(&role_before_, &context_before_);
-    if (OidIsValid(role)) SetUserIdAndSecContext(role, context_before_ | SECURITY_RESTRICTED_OPERATION);
-  }
-  ~ActsAs() { SetUserIdAndSecContext(role_before_, context_before_); }
-  ActsAs(const ActsAs&) = delete;
-
- private:
-  Oid role_before_;
-  int context_before_;
-};
-
 TrainingRequest make_request(Spi& spi, const ModelDefinition& model, const Parameters& parameters,
                              const TrainingTask& task) {
   TrainingRequest request;
@@ -76,7 +61,8 @@ struct Trained {
 };
 
 Trained read_and_train(Spi& spi, const ModelDefinition& model, const Parameters& parameters, const TrainingTask& task) {
-  const ActsAs reader(task.is_background ? model.owner : InvalidOid);
+  std::optional<ActsAs> owner;
+  if (task.is_background) owner.emplace(model.owner);
   Trained trained;
   TrainingRequest& request = trained.request;
   request = make_request(spi, model, parameters, task);
@@ -96,12 +82,12 @@ TrainingResult train_and_store(Spi& spi, const ModelDefinition& model, const Par
                                const TrainingTask& task) {
   const auto start = std::chrono::steady_clock::now();
   const Trained trained = read_and_train(spi, model, parameters, task);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   TrainingResult result;
   if (trained.unchanged) {
     result = *trained.unchanged;
-    if (task.run_id) result = store_unchanged(spi, model, *task.run_id, result);
+    if (task.run_id) result = store_unchanged(spi, model, *task.run_id, result, elapsed.count());
   } else {
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     const std::int64_t run_id = task.run_id ? *task.run_id : begin_run(spi, model);
     result = store_training(spi, model, trained.request, *trained.outcome, elapsed.count(), run_id);
   }

@@ -5,6 +5,7 @@
 
 #include "core/model/view.hpp"
 #include "core/version.hpp"
+#include "pg/announcements.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -66,7 +67,7 @@ NewVersion insert_version(Spi& spi, const ModelDefinition& model, const ModelVie
 }
 
 void insert_image(Spi& spi, const ModelDefinition& model, const NewVersion& version, const char* kind,
-                  std::span<const std::byte> bytes) {
+                  std::span<const std::byte> bytes, const ShouldStop& should_stop) {
   int chunk_no = 0;
   for (std::size_t at = 0; at < bytes.size(); at += kChunkBytes) {
     const SpiParameter chunk = spi_bytes(bytes.subspan(at, std::min(kChunkBytes, bytes.size() - at)));
@@ -74,6 +75,7 @@ void insert_image(Spi& spi, const ModelDefinition& model, const NewVersion& vers
         "INSERT INTO reyearn.model_images (tenant_id, version_id, kind, chunk_no, data) VALUES ($1, $2, $3, $4, $5)",
         {spi_int4(model.id.tenant_id), spi_int8(version.version_id), spi_text(kind), spi_int4(chunk_no++), chunk});
     pg_call([&] { pfree(DatumGetPointer(chunk.value)); });
+    stop_if_asked(should_stop);
   }
 }
 
@@ -159,7 +161,7 @@ std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition
       "  (SELECT r.*, v.version, v.library_version, v.icu_version "
       "   FROM reyearn.runs r JOIN reyearn.model_versions v USING (tenant_id, version_id) "
       "   WHERE r.tenant_id = $1 AND r.model_id = $2 AND r.outcome IN ('promoted', 'kept') "
-      "   ORDER BY r.run_id DESC LIMIT 1) AS last "
+      "   ORDER BY v.version DESC LIMIT 1) AS last "
       "WHERE data_digest = $3 AND algorithm = $4 AND params = $5 AND library_version = $6 AND icu_version = $7",
       {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_bytes(to_bytes(data_digest(request))),
        spi_text(request.algorithm), spi_json(parameters_to_json(request.parameters)), spi_text(kLibraryVersion),
@@ -180,7 +182,9 @@ std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition
   return result;
 }
 
+// Announced also when one like it waits already: whoever was to be woken for that may have been missed.
 TrainingResult queue_run(Spi& spi, const ModelRow& model, Datum params) {
+  pg_call([&] { announce(Announcement::kWork, model.model_id); });
   spi.execute("SELECT run_id, name FROM reyearn.queue_run($1, $2, $3)",
               {spi_int4(model.tenant_id), spi_int8(model.model_id), {JSONBOID, params}});
   TrainingResult result;
@@ -198,11 +202,12 @@ std::int64_t begin_run(Spi& spi, const ModelDefinition& model) {
 }
 
 TrainingResult store_unchanged(Spi& spi, const ModelDefinition& model, std::int64_t run_id,
-                               const TrainingResult& result) {
+                               const TrainingResult& result, double seconds) {
   spi.execute(
-      "UPDATE reyearn.runs SET outcome = 'unchanged', examples = $3, seconds = 0, reason = $4, "
+      "UPDATE reyearn.runs SET outcome = 'unchanged', examples = $3, seconds = $4, reason = $5, "
       "  time_finished = clock_timestamp() WHERE tenant_id = $1 AND run_id = $2",
-      {spi_int4(model.id.tenant_id), spi_int8(run_id), spi_int8(result.examples), spi_text(result.reason)});
+      {spi_int4(model.id.tenant_id), spi_int8(run_id), spi_int8(result.examples), spi_float8(seconds),
+       spi_text(result.reason)});
   TrainingResult stored = result;
   stored.run_id = run_id;
   return stored;
@@ -218,8 +223,8 @@ TrainingResult store_training(Spi& spi, const ModelDefinition& model, const Trai
   origin.data_digest = to_bytes(data_digest(request));
 
   const NewVersion version = insert_version(spi, model, ModelView::open(outcome.serving), origin);
-  insert_image(spi, model, version, "serving", outcome.serving);
-  insert_image(spi, model, version, "judge", outcome.judge);
+  insert_image(spi, model, version, "serving", outcome.serving, request.execution.should_stop);
+  insert_image(spi, model, version, "judge", outcome.judge, request.execution.should_stop);
   end_run(spi, model, request, outcome, version, origin, seconds, run_id);
   insert_run_labels(spi, model, request, outcome.metrics, run_id);
   if (outcome.verdict.promote) make_live(spi, model, version.version);
@@ -237,7 +242,7 @@ TrainingResult store_training(Spi& spi, const ModelDefinition& model, const Trai
 
 int store_imported_version(Spi& spi, const ModelDefinition& model, const std::vector<std::byte>& image) {
   const NewVersion version = insert_version(spi, model, ModelView::open(image), Origin{});
-  insert_image(spi, model, version, "serving", image);
+  insert_image(spi, model, version, "serving", image, check_for_interrupts);
   spi.execute("SELECT FROM reyearn.model_versions WHERE tenant_id = $1 AND model_id = $2 AND is_live",
               {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id)});
   if (spi.row_count() == 0) make_live(spi, model, version.version);

@@ -39,7 +39,7 @@ std::optional<TrainingResult> find_unchanged_run(Spi& spi, const ModelDefinition
 TrainingResult store_training(Spi& spi, const ModelDefinition& model, const TrainingRequest& request,
                               const TrainingOutcome& outcome, double seconds, std::int64_t run_id);
 TrainingResult store_unchanged(Spi& spi, const ModelDefinition& model, std::int64_t run_id,
-                               const TrainingResult& result);
+                               const TrainingResult& result, double seconds);
 
 // A version from an image that was trained elsewhere; it goes live when the model has no live version. Returns its
 // number. Throws PgError, Error.

@@ -34,13 +34,18 @@ void at_transaction_event(XactEvent event, void*) {
       wake_for_announcements();
       let_go();
       break;
-    case XACT_EVENT_ABORT:
     case XACT_EVENT_PREPARE:
+      leave_announcements_to_probe();
+      let_go();
+      break;
+    case XACT_EVENT_ABORT:
     case XACT_EVENT_PARALLEL_COMMIT:
     case XACT_EVENT_PARALLEL_ABORT:
       let_go();
       break;
     case XACT_EVENT_PRE_PREPARE:
+      guard([] { find_background(); });
+      break;
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
       break;
   }

@@ -1,13 +1,15 @@
 // A worker trains what is due in one database, and goes: see background.hpp. What is due, and what becomes of a run that
-// fails, is told by functions in SQL (sql/install/75_background.sql). A run takes three transactions: one records it,
+// fails, is told by functions in SQL (sql/install/69_background.sql). A run takes three transactions: one records it,
 // one trains and stores, and if that fails a third says so.
 //
 // A connection is in the way of DROP DATABASE, RENAME and CREATE DATABASE ... TEMPLATE, and a training's locks are in
 // that of DDL. So twice a second a training looks who waits, and gives way: what it has done is rolled back, the run is
 // queued again. SIGTERM is answered like that too.
+#include <cstdio>
 #include <string>
 
 #include "core/error.hpp"
+#include "pg/acts_as.hpp"
 #include "pg/background.hpp"
 #include "pg/guard.hpp"
 #include "pg/in_the_way.hpp"
@@ -24,6 +26,8 @@ namespace {
 constexpr TimestampTz kLookAround = USECS_PER_SEC / 2;
 constexpr TimestampTz kReportTime = USECS_PER_SEC / 10;
 constexpr TimestampTz kGivenWay = USECS_PER_SEC;  // how long it leaves others alone then
+constexpr TimestampTz kTrouble = 5 * USECS_PER_SEC;
+constexpr TimestampTz kNewsPause = USECS_PER_SEC / 5;
 
 volatile sig_atomic_t is_asked_to_end = false;
 
@@ -44,8 +48,12 @@ void set_defaults() {
                                           {"default_transaction_deferrable", "off"},
                                           {"session_replication_role", "origin"},
                                           {"check_function_bodies", "on"},
-                                          {"lock_timeout", "1s"}};  // an exclusive lock: to be tried again
-  for (const auto& [name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+                                          {"role", "none"},
+                                          {"transaction_timeout", "0"},  // from PostgreSQL 17
+                                          {"lock_timeout", "1s"}};       // an exclusive lock: to be tried again
+  for (const auto& [name, value] : kSettings) {
+    if (GetConfigOption(name, true, false) != nullptr) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+  }
 }
 
 // What to train now.
@@ -61,53 +69,90 @@ class Worker {
   void run();
 
  private:
+  enum class Extension { kThere, kNotThere, kUnknown };
+  Extension find_extension();
+  void work();
   bool find_job(Job& job);
   void train(const Job& job);
   void finish_badly(const Job& job, const Trouble& trouble);
+  bool record_end(const Job& job, bool is_postponed, const Trouble& trouble);
   bool gives_way();
   void report(Phase phase, std::uint64_t done, std::uint64_t total);
   void wait(TimestampTz until);
+  bool has_to_go() const { return is_asked_to_end || waiting_ == Waiting::kForDatabase; }
+  bool may_stay() const { return !has_to_go() && !background().has_launcher(); }
 
+  // With the rights of the extension's owner.
+  template <typename Body>
+  bool in_transaction(Body body, Trouble& trouble) {
+    return in_own_transaction(
+        [&] {
+          const ActsAs owner(extension_owner_);
+          body();
+        },
+        trouble);
+  }
+
+  Oid extension_owner_ = InvalidOid;
   Waiting waiting_ = Waiting::kNobody;
   TimestampTz looked_ = 0;
   TimestampTz reported_ = 0;
   Phase phase_ = Phase::kReading;
 };
 
-bool has_extension() {
-  bool has = false;
+Worker::Extension Worker::find_extension() {
+  Extension extension = Extension::kUnknown;
   Trouble trouble;
-  return in_own_transaction([&] { has = pg_call([] { return OidIsValid(get_extension_oid("reyearn", true)); }); },
-                            trouble) &&
-         has;
+  const bool is_done = in_own_transaction(
+      [&] {
+        pg_call([&] {
+          extension = OidIsValid(get_extension_oid("reyearn", true)) ? Extension::kThere : Extension::kNotThere;
+          if (extension == Extension::kThere) extension_owner_ = owner_of_relation(relation_oid("runs"));
+        });
+      },
+      trouble);
+  return is_done ? extension : Extension::kUnknown;
 }
 
 void Worker::run() {
   set_defaults();
-  if (!has_extension()) {
-    background().forget_database(MyDatabaseId);
-    return;
-  }
-  Job job;
-  while (!is_asked_to_end && waiting_ == Waiting::kNobody) {
+  for (;;) {
     background().take_flag();
-    if (!find_job(job)) break;
-    if (job.run_id != 0) {
-      train(job);
-    } else if (job.due == 0 || background().has_launcher()) {
-      break;
-    } else {
-      wait(job.due);  // nobody else would start a worker then
-    }
+    const Extension extension = find_extension();
+    if (extension == Extension::kThere) return work();
+    if (extension == Extension::kUnknown) return;  // the table's own pause for trouble
+    if (background().forget_if_idle()) return;
   }
-  background().set_next(waiting_ == Waiting::kNobody ? job.due : GetCurrentTimestamp() + kGivenWay);
+}
+
+// Without a launcher nobody else would start a worker at the time that is left behind: it stays itself.
+void Worker::work() {
+  Job job;
+  while (!has_to_go()) {
+    waiting_ = Waiting::kNobody;
+    background().take_flag();
+    const bool is_known = find_job(job);
+    if (is_known && job.run_id != 0) {
+      train(job);
+      if (waiting_ == Waiting::kNobody) continue;
+      job.due = GetCurrentTimestamp() + kGivenWay;
+    } else if (!is_known) {
+      job.due = GetCurrentTimestamp() + kTrouble;
+    } else if (job.due == 0 || background().has_launcher()) {
+      if (background().leave_if_idle(job.due)) return;
+      continue;
+    }
+    if (!may_stay()) break;
+    wait(job.due);
+  }
+  background().set_next(has_to_go() ? GetCurrentTimestamp() + kGivenWay : job.due);
 }
 
 // False when that failed, which is tried again later.
 bool Worker::find_job(Job& job) {
   job = Job{};
   Trouble trouble;
-  const bool is_done = in_own_transaction(
+  const bool is_done = in_transaction(
       [&] {
         Spi spi;
         spi.execute("SELECT tenant_id, model_id, run_id, params::text, due_at FROM reyearn.next_training()", {});
@@ -121,17 +166,19 @@ bool Worker::find_job(Job& job) {
         spi.finish();
       },
       trouble);
-  if (is_done) return true;
-  ereport(LOG, (errmsg("reyearn worker could not look for trainings: %s", trouble.message)));
-  job.due = GetCurrentTimestamp() + 5 * USECS_PER_SEC;
-  return false;
+  if (!is_done && !is_asked_to_end) {
+    ereport(LOG, (errmsg("reyearn worker could not look for trainings: %s", trouble.message)));
+  }
+  return is_done;
 }
 
 void Worker::train(const Job& job) {
-  Trouble trouble;
+  char activity[64];
+  std::snprintf(activity, sizeof activity, "training of model " INT64_FORMAT, job.model.model_id);
+  pgstat_report_activity(STATE_RUNNING, activity);
   background().begin_training(job.model.tenant_id, job.model.model_id, job.run_id);
-  pgstat_report_activity(STATE_RUNNING, psprintf("training of model " INT64_FORMAT, job.model.model_id));
-  const bool is_done = in_own_transaction(
+  Trouble trouble;
+  const bool is_done = in_transaction(
       [&] {
         Spi spi;
         TrainingTask task;
@@ -157,9 +204,20 @@ void Worker::finish_badly(const Job& job, const Trouble& trouble) {
   if (!PostmasterIsAlive()) proc_exit(1);
   // A lock that is not to be had: a training by hand, or DDL.
   if (trouble.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) waiting_ = Waiting::kForLock;
-  const bool is_postponed = is_asked_to_end || waiting_ != Waiting::kNobody;
+  const bool was_asked_to_end = is_asked_to_end;
+  const bool is_postponed = was_asked_to_end || waiting_ != Waiting::kNobody;
+  if (!is_postponed) {
+    ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
+                  trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
+  }
+  if (record_end(job, is_postponed, trouble)) return;
+  if (is_asked_to_end && !was_asked_to_end) record_end(job, is_postponed, trouble);
+}
+
+// If that fails too, the next worker of the database finds the run unfinished.
+bool Worker::record_end(const Job& job, bool is_postponed, const Trouble& trouble) {
   Trouble again;
-  const bool is_done = in_own_transaction(
+  const bool is_done = in_transaction(
       [&] {
         Spi spi;
         if (is_postponed) {
@@ -175,12 +233,8 @@ void Worker::finish_badly(const Job& job, const Trouble& trouble) {
         spi.finish();
       },
       again);
-  if (!is_postponed) {
-    ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
-                  trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
-  }
-  // The next worker of the database finds the run unfinished.
-  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not say so: %s", again.message)));
+  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not record the end of a run: %s", again.message)));
+  return is_done;
 }
 
 // Asked a hundred times a second, also while threads run.
@@ -202,16 +256,20 @@ void Worker::report(Phase phase, std::uint64_t done, std::uint64_t total) {
   background().report_progress(phase, done, total);
 }
 
-// Until then, or until there is news.
+// Until then; after news not as long, but a little, so that many small commits are looked at together.
 void Worker::wait(TimestampTz until) {
   pg_call([&] {
-    for (TimestampTz now = GetCurrentTimestamp(); now < until && !is_asked_to_end; now = GetCurrentTimestamp()) {
+    TimestampTz now = GetCurrentTimestamp();
+    for (bool has_news = false; now < until && !has_to_go(); now = GetCurrentTimestamp()) {
       const long milliseconds = TimestampDifferenceMilliseconds(now, std::min(until, now + kLookAround));
       const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, std::max(1L, milliseconds),
                                    PG_WAIT_EXTENSION);
       ResetLatch(MyLatch);
+      if (!has_news && (events & WL_LATCH_SET) != 0) {
+        has_news = true;
+        until = std::min(until, now + kNewsPause);
+      }
       waiting_ = who_waits();
-      if ((events & WL_LATCH_SET) != 0 || waiting_ != Waiting::kNobody) break;
     }
   });
 }
@@ -223,7 +281,7 @@ extern "C" void reyearn_worker_main(Datum database) {
   pqsignal(SIGTERM, ask_to_end);
   pqsignal(SIGINT, StatementCancelHandler);
   BackgroundWorkerUnblockSignals();
-  if (!background().enter_worker(oid)) return;
+  if (!guard([&] { return background().enter_worker(oid); })) return;
   before_shmem_exit([](int, Datum mine) { background().leave_worker(DatumGetObjectId(mine)); }, database);
   BackgroundWorkerInitializeConnectionByOid(oid, InvalidOid, 0);
   guard([] { Worker().run(); });

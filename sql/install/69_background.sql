@@ -47,7 +47,8 @@ COMMENT ON FUNCTION reyearn.queue_run(int, bigint, jsonb) IS
 -- Failures since the last success or change of the model: after each the next try comes later, after the third none. A
 -- model that cannot be trained yet, for want of a second class, is no failure: it is tried again once more is known.
 CREATE VIEW reyearn.training_schedule WITH (security_invoker, security_barrier) AS
-SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures, failed.reason, parked.is_parked,
+SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures,
+       CASE WHEN owner.is_there THEN failed.reason ELSE 'its owner was dropped' END AS reason, parked.is_parked,
        CASE WHEN m.retrain_after > 0 AND news.waiting >= m.retrain_after AND NOT parked.is_parked
                  AND NOT coalesce(last_try.is_too_early AND last_try.waiting = news.waiting, false)
             THEN greatest(news.since + m.retrain_delay,
@@ -79,15 +80,15 @@ SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures, fail
           AND r.time_finished IS NOT NULL
         ORDER BY r.time_finished DESC
         LIMIT 1) AS last_try ON true
- CROSS JOIN LATERAL (
-       SELECT failed.n >= 3 OR NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = m.owner) AS is_parked) AS parked;
+ CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = m.owner) AS is_there) AS owner
+ CROSS JOIN LATERAL (SELECT failed.n >= 3 OR NOT owner.is_there AS is_parked) AS parked;
 COMMENT ON VIEW reyearn.training_schedule IS 'when each model is to be trained in the background next';
 COMMENT ON COLUMN reyearn.training_schedule.tenant_id IS 'tenant that owns the model';
 COMMENT ON COLUMN reyearn.training_schedule.model_id IS 'the model';
 COMMENT ON COLUMN reyearn.training_schedule.name IS 'its name';
 COMMENT ON COLUMN reyearn.training_schedule.waiting IS 'number of changed annotations that it has not been trained on';
 COMMENT ON COLUMN reyearn.training_schedule.failures IS 'trainings that failed since the last that did not';
-COMMENT ON COLUMN reyearn.training_schedule.reason IS 'why the last of them failed';
+COMMENT ON COLUMN reyearn.training_schedule.reason IS 'why the last of them failed, or that its owner was dropped';
 COMMENT ON COLUMN reyearn.training_schedule.is_parked IS
     'whether it is trained on request only, since three trainings failed or its owner was dropped';
 COMMENT ON COLUMN reyearn.training_schedule.due_at IS

@@ -128,7 +128,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
               FROM reyearn.shared_memory() AS m
         ), trainer AS (
             SELECT b.*,
-                   (SELECT string_agg(format('%s (%s)', s.name, coalesce(s.reason, 'its owner was dropped')), ', '
+                   (SELECT string_agg(format('%s (%s)', s.name, s.reason), ', '
                                       ORDER BY s.name)
                       FROM reyearn.training_schedule AS s
                      WHERE s.is_parked AND s.tenant_id = reyearn.current_tenant()) AS parked

@@ -35,6 +35,7 @@ struct Background::Database {
   Latch* latch;            // of the worker
   bool has_said_due;       // the worker, since it came
   bool has_trained;        // the worker or the one before it
+  std::int64_t given_up;   // a run that gave way, which the worker could not record; 0: none
   TrainingFacts training;  // run_id 0: none
 
   bool is_starting(TimestampTz now) const { return is_asked && now < asked + kStartTime; }
@@ -254,6 +255,17 @@ void Background::leave_worker(Oid database) {
     }
   }
   if (shared_->launcher != 0) SetLatch(shared_->launcher_latch);
+}
+
+void Background::remember_given_up(std::int64_t run_id) {
+  Lock lock(shared_, LW_EXCLUSIVE);
+  if (Database* const mine = find(MyDatabaseId)) mine->given_up = run_id;
+}
+
+std::int64_t Background::given_up() const {
+  Lock lock(shared_, LW_SHARED);
+  const Database* const mine = find(MyDatabaseId);
+  return mine != nullptr ? mine->given_up : 0;
 }
 
 bool Background::leave_if_idle(TimestampTz due) {

@@ -80,6 +80,9 @@ class Background {
   void begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id);
   void report_progress(Phase phase, std::uint64_t done, std::uint64_t total);
   void end_training();
+  // A run that gave way, when that could not be recorded yet; 0: none.
+  void remember_given_up(std::int64_t run_id);
+  std::int64_t given_up() const;
 
   BackgroundFacts facts() const;
   std::optional<TrainingFacts> training() const;  // of this database

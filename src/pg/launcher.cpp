@@ -22,6 +22,7 @@ constexpr TimestampTz kRetryTime = 5 * USECS_PER_SEC;  // when PostgreSQL has no
 template <typename Body>
 void in_transaction(Body body) {
   pg_call([&] {
+    SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     body();
     CommitTransactionCommand();

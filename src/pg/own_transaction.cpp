@@ -24,6 +24,7 @@ bool in_own_transaction(void (*call)(void*), void* argument, Trouble& trouble) {
   const bool is_done = pg_try(
       [](void* w) {
         const auto* const todo = static_cast<Work*>(w);
+        SetCurrentStatementStartTimestamp();  // or now() would be the process's beginning for ever
         StartTransactionCommand();
         PushActiveSnapshot(GetTransactionSnapshot());
         todo->call(todo->argument);

@@ -50,7 +50,7 @@ void set_defaults() {
                                           {"check_function_bodies", "on"},
                                           {"role", "none"},
                                           {"transaction_timeout", "0"},  // from PostgreSQL 17
-                                          {"lock_timeout", "1s"}};       // an exclusive lock: to be tried again
+                                          {"lock_timeout", "500ms"}};    // an exclusive lock: to be tried again
   for (const auto& [name, value] : kSettings) {
     if (GetConfigOption(name, true, false) != nullptr) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
   }
@@ -75,7 +75,8 @@ class Worker {
   bool find_job(Job& job);
   void train(const Job& job);
   void finish_badly(const Job& job, const Trouble& trouble);
-  bool record_end(const Job& job, bool is_postponed, const Trouble& trouble);
+  bool postpone(std::int64_t run_id);
+  bool record_failure(const Job& job, const Trouble& trouble);
   bool gives_way();
   void report(Phase phase, std::uint64_t done, std::uint64_t total);
   void wait(TimestampTz until);
@@ -131,7 +132,7 @@ void Worker::work() {
   while (!has_to_go()) {
     waiting_ = Waiting::kNobody;
     background().take_flag();
-    const bool is_known = find_job(job);
+    const bool is_known = postpone(background().given_up()) && find_job(job);
     if (is_known && job.run_id != 0) {
       train(job);
       if (waiting_ == Waiting::kNobody) continue;
@@ -203,37 +204,51 @@ void Worker::train(const Job& job) {
 void Worker::finish_badly(const Job& job, const Trouble& trouble) {
   if (!PostmasterIsAlive()) proc_exit(1);
   // A lock that is not to be had: a training by hand, or DDL.
-  if (trouble.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) waiting_ = Waiting::kForLock;
-  const bool was_asked_to_end = is_asked_to_end;
-  const bool is_postponed = was_asked_to_end || waiting_ != Waiting::kNobody;
-  if (!is_postponed) {
-    ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
-                  trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
+  if (trouble.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || trouble.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED) {
+    waiting_ = Waiting::kForLock;
   }
-  if (record_end(job, is_postponed, trouble)) return;
-  if (is_asked_to_end && !was_asked_to_end) record_end(job, is_postponed, trouble);
+  if (is_asked_to_end || waiting_ != Waiting::kNobody) {
+    background().remember_given_up(job.run_id);
+    postpone(job.run_id);
+    return;
+  }
+  ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
+                trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
+  // The request to end may come in the middle of that.
+  if (!record_failure(job, trouble) && is_asked_to_end) record_failure(job, trouble);
 }
 
-// If that fails too, the next worker of the database finds the run unfinished.
-bool Worker::record_end(const Job& job, bool is_postponed, const Trouble& trouble) {
+// If that fails, the next worker of the database does it first.
+bool Worker::postpone(std::int64_t run_id) {
+  if (run_id == 0) return true;
+  Trouble trouble;
+  const bool is_done = in_transaction(
+      [&] {
+        Spi spi;
+        spi.execute("SELECT reyearn.postpone_run($1)", {spi_int8(run_id)});
+        spi.finish();
+      },
+      trouble);
+  if (is_done) background().remember_given_up(0);
+  return is_done;
+}
+
+// If that fails, the next worker of the database finds the run unfinished.
+bool Worker::record_failure(const Job& job, const Trouble& trouble) {
+  std::string reason = trouble.message;
+  for (const char* more : {trouble.detail, trouble.hint}) {
+    if (more[0] != '\0') reason += std::string("; ") + more;
+  }
   Trouble again;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
-        if (is_postponed) {
-          spi.execute("SELECT reyearn.postpone_run($1)", {spi_int8(job.run_id)});
-        } else {
-          std::string reason = trouble.message;
-          for (const char* more : {trouble.detail, trouble.hint}) {
-            if (more[0] != '\0') reason += std::string("; ") + more;
-          }
-          spi.execute("SELECT reyearn.fail_run($1, $2, $3)",
-                      {spi_int8(job.run_id), spi_text(unpack_sql_state(trouble.sqlstate)), spi_text(reason)});
-        }
+        spi.execute("SELECT reyearn.fail_run($1, $2, $3)",
+                    {spi_int8(job.run_id), spi_text(unpack_sql_state(trouble.sqlstate)), spi_text(reason)});
         spi.finish();
       },
       again);
-  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not record the end of a run: %s", again.message)));
+  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not record that a run failed: %s", again.message)));
   return is_done;
 }
 

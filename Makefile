@@ -24,7 +24,8 @@ REGRESS     = $(filter install,$(SQL_TESTS)) $(filter-out install,$(SQL_TESTS))
 ISOLATION   = $(basename $(notdir $(sort $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test
 TAP_TESTS   = 1                         # needs Perl's IPC::Run
-PROVE_TESTS ?= test/t/*.pl
+# The longest first: two run at a time.
+PROVE_TESTS ?= test/t/03*.pl test/t/0[0-24-9]*.pl
 
 # Portable by default; make OPTFLAGS="-O3 -march=native" for this machine alone.
 OPTFLAGS   ?= -O3
@@ -56,7 +57,7 @@ export PG_CONFIG REGRESS ISOLATION PROVE_TESTS REYEARN_DATA REYEARN_SAMPLES
 
 # These goals start on a machine that may not have pg_config yet: they install what is missing, then call make
 # again for the rest. So they leave PGXS out, which besides has a "check" of its own that only prints a refusal.
-BOOTSTRAP   = deps deps-build check check-% demo bench
+BOOTSTRAP   = deps deps-build check check-% soak demo bench
 ifneq ($(filter $(BOOTSTRAP),$(MAKECMDGOALS)),)
 
 deps:
@@ -68,6 +69,9 @@ check:
 	+test/check.sh
 check-%:
 	+test/check.sh $*
+# Crashes at random moments under load, a hundred rounds of what `make check` has three of.
+soak:
+	+REYEARN_SOAK_ROUNDS=$(or $(ROUNDS),100) PROVE_TESTS=test/t/033_ledger.pl test/check.sh tap
 
 demo bench:
 	test/deps.sh $(if $(filter bench,$@),bench,build)
@@ -141,4 +145,4 @@ format-check:
 
 endif
 
-.PHONY: deps deps-build check demo bench unit unit-asan format format-check
+.PHONY: deps deps-build check soak demo bench unit unit-asan format format-check

@@ -162,7 +162,7 @@ CREATE TABLE reyearn.models (
     algorithm      text        NOT NULL,
     params         jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(params) = 'object'),
     retrain_after  int         NOT NULL DEFAULT 1 CHECK (retrain_after >= 0),
-    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay BETWEEN interval '0' AND interval '1 year'),
+    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay BETWEEN interval '0' AND interval '366 days'),
     promotion      text        NOT NULL DEFAULT 'if_better'
                                CHECK (promotion IN ('if_better', 'if_not_worse', 'always', 'never')),
     keep_versions  int         NOT NULL DEFAULT 5 CHECK (keep_versions >= 1),

@@ -80,9 +80,9 @@ BEGIN
         RAISE invalid_parameter_value USING
             MESSAGE = '"retrain_delay" must not be negative',
             DETAIL = format('It is %s.', definition.retrain_delay);
-    ELSIF definition.retrain_delay > interval '1 year' THEN
+    ELSIF definition.retrain_delay > interval '366 days' THEN
         RAISE invalid_parameter_value USING
-            MESSAGE = '"retrain_delay" must not be longer than a year',
+            MESSAGE = '"retrain_delay" must not be longer than 366 days',
             DETAIL = format('It is %s.', definition.retrain_delay),
             HINT = 'To train only on request, set "retrain_after" to 0.';
     ELSIF definition.keep_versions < 1 THEN
@@ -102,6 +102,7 @@ COMMENT ON FUNCTION reyearn.check_model(reyearn.models) IS 'raises an error unle
 CREATE FUNCTION reyearn.news_of_model(tenant_id int, model_id bigint) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
+        DELETE FROM reyearn.news AS n WHERE n.tenant_id = $1 AND n.model_id = $2;    -- which is among what follows
         INSERT INTO reyearn.news (tenant_id, model_id, n)
         SELECT $1, $2, count(*)
           FROM reyearn.model_classes AS c

@@ -7,7 +7,7 @@ CREATE FUNCTION reyearn.news_added() RETURNS trigger
 COMMENT ON FUNCTION reyearn.news_added() IS
     'has the commit send NOTIFY reyearn_annotation with the number of the model, and wake the launcher';
 CREATE TRIGGER news_added AFTER INSERT ON reyearn.news
-    FOR EACH ROW WHEN (NOT reyearn.restoring()) EXECUTE FUNCTION reyearn.news_added();
+    FOR EACH ROW EXECUTE FUNCTION reyearn.news_added();
 COMMENT ON TRIGGER news_added ON reyearn.news IS 'tells that a model has something to learn';
 
 CREATE FUNCTION reyearn.run_ended() RETURNS trigger
@@ -77,7 +77,7 @@ SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures,
        SELECT r.is_too_early, r.waiting
          FROM reyearn.runs AS r
         WHERE r.tenant_id = m.tenant_id AND r.model_id = m.model_id AND NOT r.is_requested
-          AND r.time_finished IS NOT NULL
+          AND r.time_finished > coalesce(learned.time_finished, '-infinity')
         ORDER BY r.time_finished DESC
         LIMIT 1) AS last_try ON true
  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = m.owner) AS is_there) AS owner

@@ -133,9 +133,15 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                       FROM reyearn.training_schedule AS s
                      WHERE s.is_parked AND s.tenant_id = reyearn.current_tenant()) AS parked
               FROM reyearn.background() AS b
+        ), restore AS (
+            SELECT min(l.pid) AS pid
+              FROM pg_locks AS l
+             WHERE l.locktype = 'advisory' AND l.classid = reyearn.restore_lock()::oid AND l.objid = 0 AND l.objsubid = 2
+               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+               AND l.mode = 'ShareLock'
         )
         SELECT fact.name, fact.value, CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END, fact.advice
-          FROM library, data, models, memory, trainer, pg_extension AS extension,
+          FROM library, data, models, memory, trainer, restore, pg_extension AS extension,
                LATERAL (VALUES
                    (1, 'extension version', extension.extversion, 'ok', NULL),
                    (2, 'library version', library.version, 'warning',
@@ -182,6 +188,8 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                                          ELSE 'in the background, started by sessions' END, 'note',
                     CASE WHEN trainer.most_workers = 0
                          THEN 'reyearn.max_workers is 0: raise it, and models are retrained by themselves.'
+                         WHEN restore.pid IS NOT NULL
+                         THEN format('Nothing is trained until process %s ends, which has restored a dump.', restore.pid)
                          WHEN NOT trainer.is_possible
                          THEN 'The server''s shared memory had no room left. Preload the library.'
                          WHEN trainer.launcher IS NULL AND memory.is_preloaded

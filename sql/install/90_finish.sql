@@ -10,7 +10,7 @@ CREATE FUNCTION reyearn.load_in_any_order() RETURNS trigger
 AS $$
 BEGIN
     IF reyearn.restoring() THEN
-        PERFORM pg_advisory_lock_shared(reyearn.restore_lock(), 0);    -- no worker trains until the session ends
+        PERFORM pg_try_advisory_lock_shared(reyearn.restore_lock(), 0);    -- no worker trains until the session ends
     END IF;
     IF reyearn.restoring() AND has_parameter_privilege('session_replication_role', 'SET') THEN
         PERFORM set_config('session_replication_role', 'replica', true);    -- until the transaction ends

@@ -107,14 +107,17 @@ Background::Database* Background::find(Oid database) const {
   return found == end ? nullptr : found;
 }
 
-// A database with nothing to do makes room for another: the launcher looks at all of them now and then.
+// A database with nothing to do makes room for another: the launcher looks at all of them now and then. Without a
+// launcher nobody would serve what is due later.
 Background::Database* Background::find_or_add(Oid database) {
   if (Database* known = find(database)) return known;
   Database* place = find(InvalidOid);
   if (place == nullptr) {
     Database* const end = std::end(shared_->databases);
-    place =
-        std::find_if(shared_->databases, end, [](const Database& one) { return one.worker == 0 && one.wanted() == 0; });
+    const TimestampTz now = GetCurrentTimestamp();
+    place = std::find_if(shared_->databases, end, [now](const Database& one) {
+      return one.worker == 0 && !one.is_starting(now) && (one.wanted() == 0 || !is_library_preloaded());
+    });
     if (place == end) return nullptr;
   }
   *place = Database{};
@@ -250,7 +253,7 @@ void Background::leave_worker(Oid database) {
     mine->worker = 0;
     mine->training = {};
     if (!mine->has_said_due) {
-      mine->has_flag = false;
+      if (shared_->launcher != 0) mine->has_flag = false;
       mine->due = GetCurrentTimestamp() + kTroublePause;
     }
   }
@@ -290,6 +293,12 @@ bool Background::forget_if_idle() {
 bool Background::has_launcher() const {
   Lock lock(shared_, LW_SHARED);
   return shared_->launcher != 0;
+}
+
+bool Background::has_flag() const {
+  Lock lock(shared_, LW_SHARED);
+  const Database* const mine = find(MyDatabaseId);
+  return mine != nullptr && mine->has_flag;
 }
 
 bool Background::take_flag() {

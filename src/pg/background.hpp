@@ -71,6 +71,7 @@ class Background {
   bool enter_worker(Oid database);
   void leave_worker(Oid database);
   bool has_launcher() const;
+  bool has_flag() const;
   bool take_flag();
   // When the next training is due; 0: none is. The second also leaves the worker's place, unless the flag is up: then
   // there is more to do. So does the third, which forgets the database.

@@ -71,7 +71,7 @@ class Worker {
  private:
   enum class Extension { kThere, kNotThere, kUnknown };
   Extension find_extension();
-  void work();
+  bool work();
   bool find_job(Job& job);
   void train(const Job& job);
   void finish_badly(const Job& job, const Trouble& trouble);
@@ -112,22 +112,26 @@ Worker::Extension Worker::find_extension() {
         });
       },
       trouble);
+  if (!is_done && !is_asked_to_end) {
+    ereport(LOG, (errmsg("reyearn worker could not look for the extension: %s", trouble.message)));
+  }
   return is_done ? extension : Extension::kUnknown;
 }
 
 void Worker::run() {
   set_defaults();
-  for (;;) {
+  while (!has_to_go()) {
     background().take_flag();
     const Extension extension = find_extension();
-    if (extension == Extension::kThere) return work();
     if (extension == Extension::kUnknown) return;  // the table's own pause for trouble
-    if (background().forget_if_idle()) return;
+    if (extension == Extension::kThere ? work() : background().forget_if_idle()) return;
   }
+  background().set_next(GetCurrentTimestamp() + kGivenWay);
 }
 
-// Without a launcher nobody else would start a worker at the time that is left behind: it stays itself.
-void Worker::work() {
+// Without a launcher nobody else would start a worker at the time that is left behind: it stays itself. False when it has
+// to look for the extension again.
+bool Worker::work() {
   Job job;
   while (!has_to_go()) {
     waiting_ = Waiting::kNobody;
@@ -140,13 +144,16 @@ void Worker::work() {
     } else if (!is_known) {
       job.due = GetCurrentTimestamp() + kTrouble;
     } else if (job.due == 0 || background().has_launcher()) {
-      if (background().leave_if_idle(job.due)) return;
-      continue;
+      if (background().leave_if_idle(job.due)) return true;
+      // More came meanwhile. The launcher starts the next worker for that, after a pause.
+      if (!background().has_launcher()) job.due = GetCurrentTimestamp() + kNewsPause;
     }
     if (!may_stay()) break;
     wait(job.due);
+    if (!is_known) return false;
   }
   background().set_next(has_to_go() ? GetCurrentTimestamp() + kGivenWay : job.due);
+  return true;
 }
 
 // False when that failed, which is tried again later.
@@ -271,18 +278,19 @@ void Worker::report(Phase phase, std::uint64_t done, std::uint64_t total) {
   background().report_progress(phase, done, total);
 }
 
-// Until then; after news not as long, but a little, so that many small commits are looked at together.
+// Until then, or until there is a launcher; after news not as long, but a little, so that many small commits are looked
+// at together.
 void Worker::wait(TimestampTz until) {
   pg_call([&] {
-    TimestampTz now = GetCurrentTimestamp();
-    for (bool has_news = false; now < until && !has_to_go(); now = GetCurrentTimestamp()) {
+    bool has_news = false;
+    for (TimestampTz now = GetCurrentTimestamp(); now < until && may_stay(); now = GetCurrentTimestamp()) {
       const long milliseconds = TimestampDifferenceMilliseconds(now, std::min(until, now + kLookAround));
-      const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, std::max(1L, milliseconds),
-                                   PG_WAIT_EXTENSION);
+      (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, std::max(1L, milliseconds),
+                      PG_WAIT_EXTENSION);
       ResetLatch(MyLatch);
-      if (!has_news && (events & WL_LATCH_SET) != 0) {
+      if (!has_news && background().has_flag()) {
         has_news = true;
-        until = std::min(until, now + kNewsPause);
+        until = std::min(until, GetCurrentTimestamp() + kNewsPause);
       }
       waiting_ = who_waits();
     }

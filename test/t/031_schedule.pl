@@ -132,6 +132,14 @@ is(schedule_of('young', 'is_parked, failures, due_at IS NULL'), 'f|0|t', '... an
 annotate('young', 1, 'sport');
 runs_become('young', $learned, 1, 'it learns when there is a second class');
 is(schedule_of('young', 'is_parked, failures, waiting'), 'f|0|0', '... all of it');
+# As many annotations wait as when it was too early; but it has learned since, by hand.
+create_model('taught', q{retrain_delay => '0'}, 0);
+annotate('taught', 1);
+runs_become('taught', q{'failed'}, 1, 'too early with one annotation');
+query(q{BEGIN; SELECT reyearn_alter_model('taught', retrain_after => 0); SELECT reyearn_annotate_text('taught by hand', 'taught.sport'); COMMIT;
+	SELECT reyearn_train('taught'); SELECT reyearn_alter_model('taught', retrain_after => 1)});
+annotate('taught', 1);
+runs_become('taught', $learned, 2, 'trained by hand, it learns one annotation more by itself');
 
 # One that always fails. Time is moved on by moving what was before.
 sub hurry_on

@@ -66,16 +66,6 @@ struct Background::Shared {
   }
 };
 
-class Background::Lock {
- public:
-  Lock(Shared* shared, LWLockMode mode) : lock_(&shared->lock) { LWLockAcquire(lock_, mode); }
-  ~Lock() { LWLockRelease(lock_); }
-  Lock(const Lock&) = delete;
-
- private:
-  LWLock* lock_;
-};
-
 SharedArea& Background::area() {
   static SharedArea area(
       "reyearn background 1", [] { return Size{sizeof(Shared)}; },
@@ -131,7 +121,7 @@ void Background::announce_work() {
   if (shared_ == nullptr || IsBinaryUpgrade) return;
   bool starts_worker = false;
   {
-    Lock lock(shared_, LW_EXCLUSIVE);
+    LightLock lock(shared_->lock, LW_EXCLUSIVE);
     Database* const mine = find_or_add(MyDatabaseId);
     if (mine == nullptr) return;
     const bool was_flagged = std::exchange(mine->has_flag, true);
@@ -150,7 +140,7 @@ void Background::announce_work() {
 
 void Background::expect_work() {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   (void)find_or_add(MyDatabaseId);
 }
 
@@ -165,14 +155,14 @@ bool Background::start_worker(Oid database) {
   strlcpy(worker.bgw_library_name, "reyearn", sizeof worker.bgw_library_name);
   strlcpy(worker.bgw_function_name, "reyearn_worker_main", sizeof worker.bgw_function_name);
   {
-    Lock lock(shared_, LW_EXCLUSIVE);
+    LightLock lock(shared_->lock, LW_EXCLUSIVE);
     if (Database* const known = find(database)) {
       known->asked = GetCurrentTimestamp();
       known->is_asked = true;
     }
   }
   const bool is_started = RegisterDynamicBackgroundWorker(&worker, nullptr);
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   shared_->lacked_worker = is_started ? 0 : GetCurrentTimestamp();
   Database* const known = find(database);
   if (known != nullptr && !is_started) known->is_asked = false;
@@ -183,21 +173,21 @@ bool Background::start_worker(Oid database) {
 
 void Background::enter_launcher() {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   shared_->launcher = MyProcPid;
   shared_->launcher_latch = MyLatch;
 }
 
 void Background::leave_launcher() {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   shared_->launcher = 0;
 }
 
 Errand Background::next_errand(TimestampTz now) const {
   Errand errand;
   if (shared_ == nullptr) return errand;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   const bool has_room = shared_->workers(now) < settings().max_workers;
   for (const Database& one : shared_->databases) {
     if (one.database == InvalidOid || one.worker != 0) continue;
@@ -215,7 +205,7 @@ Errand Background::next_errand(TimestampTz now) const {
 
 bool Background::look_into(Oid database) {
   if (shared_ == nullptr) return true;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const place = find_or_add(database);
   if (place != nullptr) place->has_flag = true;
   return place != nullptr;
@@ -223,13 +213,13 @@ bool Background::look_into(Oid database) {
 
 void Background::look_into_known() {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   for (Database& one : shared_->databases) one.has_flag = one.database != InvalidOid;
 }
 
 void Background::forget_database(Oid database) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (Database* const known = find(database)) *known = Database{};
 }
 
@@ -237,7 +227,7 @@ void Background::forget_database(Oid database) {
 
 bool Background::enter_worker(Oid database) {
   if (shared_ == nullptr) return false;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find_or_add(database);
   if (mine == nullptr || mine->worker != 0) return false;
   mine->is_asked = mine->has_said_due = mine->has_trained = false;
@@ -247,7 +237,7 @@ bool Background::enter_worker(Oid database) {
 }
 
 void Background::leave_worker(Oid database) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find(database);
   if (mine != nullptr && mine->worker == MyProcPid) {
     mine->worker = 0;
@@ -261,18 +251,18 @@ void Background::leave_worker(Oid database) {
 }
 
 void Background::remember_given_up(std::int64_t run_id) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (Database* const mine = find(MyDatabaseId)) mine->given_up = run_id;
 }
 
 std::int64_t Background::given_up() const {
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   const Database* const mine = find(MyDatabaseId);
   return mine != nullptr ? mine->given_up : 0;
 }
 
 bool Background::leave_if_idle(TimestampTz due) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find(MyDatabaseId);
   if (mine == nullptr) return true;
   if (mine->has_flag) return false;
@@ -282,7 +272,7 @@ bool Background::leave_if_idle(TimestampTz due) {
 }
 
 bool Background::forget_if_idle() {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find(MyDatabaseId);
   if (mine == nullptr) return true;
   if (mine->has_flag) return false;
@@ -291,29 +281,29 @@ bool Background::forget_if_idle() {
 }
 
 bool Background::has_launcher() const {
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   return shared_->launcher != 0;
 }
 
 bool Background::has_flag() const {
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   const Database* const mine = find(MyDatabaseId);
   return mine != nullptr && mine->has_flag;
 }
 
 bool Background::take_flag() {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find(MyDatabaseId);
   return mine != nullptr && std::exchange(mine->has_flag, false);
 }
 
 void Background::set_next(TimestampTz due) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (Database* const mine = find(MyDatabaseId)) mine->say_due(due);
 }
 
 void Background::begin_training(std::int32_t tenant_id, std::int64_t model_id, std::int64_t run_id) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (Database* const mine = find(MyDatabaseId)) {
     mine->has_trained = true;
     mine->training = {MyProcPid, tenant_id, model_id, run_id, Phase::kReading, 0, 0, GetCurrentTimestamp()};
@@ -321,7 +311,7 @@ void Background::begin_training(std::int32_t tenant_id, std::int64_t model_id, s
 }
 
 void Background::report_progress(Phase phase, std::uint64_t done, std::uint64_t total) {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Database* const mine = find(MyDatabaseId);
   if (mine == nullptr) return;
   mine->training.phase = phase;
@@ -330,7 +320,7 @@ void Background::report_progress(Phase phase, std::uint64_t done, std::uint64_t 
 }
 
 void Background::end_training() {
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (Database* const mine = find(MyDatabaseId)) mine->training = {};
 }
 
@@ -339,7 +329,7 @@ void Background::end_training() {
 BackgroundFacts Background::facts() const {
   BackgroundFacts facts;
   if (shared_ == nullptr) return facts;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   facts.is_there = true;
   facts.launcher = shared_->launcher;
   facts.workers = static_cast<int>(std::count_if(std::begin(shared_->databases), std::end(shared_->databases),
@@ -350,7 +340,7 @@ BackgroundFacts Background::facts() const {
 
 std::optional<TrainingFacts> Background::training() const {
   if (shared_ == nullptr) return std::nullopt;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   const Database* const mine = find(MyDatabaseId);
   if (mine == nullptr || mine->training.run_id == 0) return std::nullopt;
   return mine->training;

@@ -91,7 +91,6 @@ class Background {
  private:
   struct Database;
   struct Shared;
-  class Lock;
 
   friend Background& background();
   static SharedArea& area();

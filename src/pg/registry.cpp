@@ -85,16 +85,6 @@ struct Registry::Shared {
   int index_of(const Entry& entry) const { return static_cast<int>(&entry - entries); }
 };
 
-class Registry::Lock {
- public:
-  Lock(Shared* shared, LWLockMode mode) : lock_(&shared->lock) { LWLockAcquire(lock_, mode); }
-  ~Lock() { LWLockRelease(lock_); }
-  Lock(const Lock&) = delete;
-
- private:
-  LWLock* lock_;
-};
-
 // Making the table.
 
 SharedArea& Registry::area() {
@@ -140,7 +130,7 @@ Registry::Backend& Registry::own_row() { return shared_->rows()[backend_number()
 void Registry::enter() {
   if (is_entered_) return;
   before_shmem_exit([](int, Datum) { the_registry.leave(); }, Datum{0});
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   own_row() = Backend{.pid = MyProcPid, .private_bytes = 0, .held = {}};
   is_entered_ = true;
 }
@@ -150,7 +140,7 @@ void Registry::enter() {
 void Registry::leave() {
   if (claimed_ != kNoEntry) abandon();
   {
-    Lock lock(shared_, LW_EXCLUSIVE);
+    LightLock lock(shared_->lock, LW_EXCLUSIVE);
     Backend& row = own_row();
     for (const std::uint16_t held : row.held) {
       if (held != 0) unhold(shared_->entries[held - 1]);
@@ -236,7 +226,7 @@ Registry::Answer Registry::request(const ImageIdentity& identity, std::int64_t m
   const auto refused = [](WhyPrivate why) { return Answer{.what = Answer::kRefused, .why = why}; };
   if (shared_ == nullptr) return refused(WhyPrivate::kNoRegistry);
   enter();
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   Entry* entry = find(identity);
   if (entry != nullptr && entry->state == ImageState::kLoading) {
     return {.what = Answer::kBusy, .entry = shared_->index_of(*entry)};
@@ -292,7 +282,7 @@ void Registry::report_progress(std::uint64_t bytes_read) {
 void Registry::publish(dsm_segment* segment, bool is_live) {
   Entry& entry = shared_->entries[claimed_];
   {
-    Lock lock(shared_, LW_EXCLUSIVE);
+    LightLock lock(shared_->lock, LW_EXCLUSIVE);
     dsm_pin_segment(segment);
     entry.segment = dsm_segment_handle(segment);
     entry.state = is_live && !entry.retire_when_loaded ? ImageState::kLive : ImageState::kRetired;
@@ -304,7 +294,7 @@ void Registry::publish(dsm_segment* segment, bool is_live) {
 void Registry::abandon() {
   Entry& entry = shared_->entries[claimed_];
   {
-    Lock lock(shared_, LW_EXCLUSIVE);
+    LightLock lock(shared_->lock, LW_EXCLUSIVE);
     entry.state = ImageState::kAbsent;
     entry.bytes = 0;
     unhold(entry);
@@ -315,7 +305,7 @@ void Registry::abandon() {
 
 void Registry::release(int index) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   unhold(shared_->entries[index]);
 }
 
@@ -331,7 +321,7 @@ void Registry::drop(Entry& entry) {
 
 void Registry::revive(int index) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   if (is_retired(index)) shared_->entries[index].state = ImageState::kLive;
 }
 
@@ -355,7 +345,7 @@ void Registry::retire(Entry& entry) {
 template <typename Condition>
 void Registry::retire_if(Condition condition) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   for (int i = 0; i < shared_->capacity; ++i) {
     Entry& entry = shared_->entries[i];
     if (condition(entry)) retire(entry);
@@ -386,7 +376,7 @@ void Registry::retire_orphans(Oid images) {
 
 bool Registry::knows_model(const ModelIdentity& model) const {
   if (shared_ == nullptr) return false;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   return std::any_of(shared_->entries, shared_->entries + shared_->capacity,
                      [&](const Entry& entry) { return entry.is_of(model); });
 }
@@ -405,13 +395,13 @@ void Registry::add_usage(int index, const Usage& usage) {
 
 void Registry::add_usage(const ImageIdentity& identity, const Usage& usage) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   if (const Entry* entry = find(identity)) add_usage(shared_->index_of(*entry), usage);
 }
 
 void Registry::count_fallback(WhyPrivate why) {
   if (shared_ == nullptr) return;
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   ++shared_->fallbacks;
   shared_->last_fallback = why;
   shared_->last_fallback_time = GetCurrentTimestamp();
@@ -420,7 +410,7 @@ void Registry::count_fallback(WhyPrivate why) {
 void Registry::set_private_bytes(std::uint64_t bytes) {
   if (shared_ == nullptr) return;
   enter();
-  Lock lock(shared_, LW_EXCLUSIVE);
+  LightLock lock(shared_->lock, LW_EXCLUSIVE);
   own_row().private_bytes = bytes;
 }
 
@@ -429,7 +419,7 @@ void Registry::set_private_bytes(std::uint64_t bytes) {
 RegistryFacts Registry::facts() const {
   RegistryFacts facts;
   if (shared_ == nullptr) return facts;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   facts.capacity = shared_->capacity;
   facts.fallbacks = shared_->fallbacks;
   facts.last_fallback = shared_->last_fallback;
@@ -456,7 +446,7 @@ RegistryFacts Registry::facts() const {
 int Registry::list(Oid images, EntryFacts* into, int most) const {
   if (shared_ == nullptr) return 0;
   int count = 0;
-  Lock lock(shared_, LW_SHARED);
+  LightLock lock(shared_->lock, LW_SHARED);
   for (int i = 0; i < shared_->capacity && count < most; ++i) {
     Entry& entry = shared_->entries[i];
     if (entry.state == ImageState::kFree || entry.identity.database != MyDatabaseId ||

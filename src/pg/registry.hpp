@@ -151,7 +151,6 @@ class Registry {
   struct Entry;
   struct Backend;
   struct Shared;
-  class Lock;
 
   friend Registry& registry();
   static SharedArea& area();

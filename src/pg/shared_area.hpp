@@ -33,4 +33,15 @@ class SharedArea {
   bool is_tried_ = false;
 };
 
+// A lightweight lock, for as long as this lives.
+class LightLock {
+ public:
+  LightLock(LWLock& lock, LWLockMode mode) : lock_(&lock) { LWLockAcquire(lock_, mode); }
+  ~LightLock() { LWLockRelease(lock_); }
+  LightLock(const LightLock&) = delete;
+
+ private:
+  LWLock* lock_;
+};
+
 }  // namespace reyearn::pg

@@ -96,8 +96,11 @@ sub kill_one
 	}
 	my $session = session($node, 'mail');
 	my $is_killed = 0;
-	for (1 .. 3000)
+	for my $try (1 .. 3000)
 	{
+		# With many texts a training waits for 1 % of new ones or an hour: the hour is over.
+		ask($session, q{UPDATE reyearn.news SET time_created = time_created - interval '1 hour' WHERE time_created > now() - interval '30 min'})
+		  if $victim eq 'worker' && $try % 300 == 100;
 		my $pid = ask($session, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'reyearn $victim' AND datname IS NOT DISTINCT FROM " . ($victim eq 'worker' ? "'mail' AND EXISTS (SELECT FROM reyearn.progress)" : 'NULL'));
 		usleep($pid ? rand(30_000) : 3_000);
 		last if $is_killed = $pid && kill 'KILL', $pid;
@@ -123,8 +126,10 @@ for my $round (1 .. $rounds)
 	$node->start if $victim eq 'postmaster';
 	wait_until_up($node);
 
-	# Clients lost their connections, and saw no other error.
-	like($_->{error}, qr/connection|terminating/, "$what: $_->{name} was disconnected after $_->{acknowledged} statements") for @writing, $reading;
+	# Clients lost their connections, and saw no other error. In late rounds a worker comes so seldom that the reader may
+	# have read all it had to.
+	like($_->{error}, qr/connection|terminating/, "$what: $_->{name} was disconnected after $_->{acknowledged} statements")
+	  for @writing, $reading->{acknowledged} < 20 * $most ? $reading : ();
 	unlike($_->{error}, qr/ERROR/, "$what: ... and had no error before") for @writing, $reading;
 	cmp_ok($reading->{acknowledged}, '>', 0, "$what: predictions were made");
 	is_deeply([ grep { !/^desk\.\w+$/ } @{ $reading->{answers} } ], [], "$what: ... all of them labels");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pg/background.hpp"
+#include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/settings.hpp"
 
@@ -90,9 +91,7 @@ void drop_announcements(SubTransactionId of) {
 namespace {
 
 std::int64_t model_of(const TriggerData* trigger, HeapTuple row) {
-  const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
-  bool is_null;
-  return DatumGetInt64(heap_getattr(row, SPI_fnumber(descriptor, "model_id"), descriptor, &is_null));
+  return DatumGetInt64(column_of(trigger, row, "model_id"));
 }
 
 }  // namespace

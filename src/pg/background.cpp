@@ -144,16 +144,21 @@ void Background::expect_work() {
   (void)find_or_add(MyDatabaseId);
 }
 
+BackgroundWorker describe_process(const char* name, const char* function) {
+  BackgroundWorker process{};
+  process.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  process.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  strlcpy(process.bgw_name, name, sizeof process.bgw_name);
+  strlcpy(process.bgw_type, name, sizeof process.bgw_type);
+  strlcpy(process.bgw_library_name, "reyearn", sizeof process.bgw_library_name);
+  strlcpy(process.bgw_function_name, function, sizeof process.bgw_function_name);
+  return process;
+}
+
 bool Background::start_worker(Oid database) {
-  BackgroundWorker worker{};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+  BackgroundWorker worker = describe_process("reyearn worker", "reyearn_worker_main");
   worker.bgw_restart_time = BGW_NEVER_RESTART;
   worker.bgw_main_arg = ObjectIdGetDatum(database);
-  strlcpy(worker.bgw_name, "reyearn worker", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "reyearn worker", sizeof worker.bgw_type);
-  strlcpy(worker.bgw_library_name, "reyearn", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "reyearn_worker_main", sizeof worker.bgw_function_name);
   {
     LightLock lock(shared_->lock, LW_EXCLUSIVE);
     if (Database* const known = find(database)) {

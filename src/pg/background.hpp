@@ -103,6 +103,9 @@ class Background {
 // May raise PostgreSQL errors at its first call.
 Background& background();
 
+// A process of the launcher's and the workers' kind, to be completed by the caller; `function` is its entry point below.
+BackgroundWorker describe_process(const char* name, const char* function);
+
 // The entry points that PostgreSQL starts processes with.
 extern "C" {
 PGDLLEXPORT void reyearn_launcher_main(Datum);

@@ -30,6 +30,18 @@ std::string_view optional_text(FunctionCallInfo fcinfo, int argument) {
   return text_view(PG_GETARG_DATUM(argument));
 }
 
+TupleDesc row_type(FunctionCallInfo fcinfo) {
+  TupleDesc descriptor;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
+  return BlessTupleDesc(descriptor);
+}
+
+Datum column_of(const TriggerData* trigger, HeapTuple row, const char* column) {
+  const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
+  bool is_null;
+  return heap_getattr(row, SPI_fnumber(descriptor, column), descriptor, &is_null);
+}
+
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }

@@ -20,6 +20,11 @@ std::string_view utf8_view(Datum datum);
 // The same for an argument of a function; NULL gives a view without data.
 std::string_view optional_text(FunctionCallInfo fcinfo, int argument);
 
+// The type of the row that a function returns, ready for heap_form_tuple.
+TupleDesc row_type(FunctionCallInfo fcinfo);
+// A column, which is NOT NULL, of a row that a trigger fired for.
+Datum column_of(const TriggerData* trigger, HeapTuple row, const char* column);
+
 Datum text_datum(std::string_view text);
 Datum bytes_datum(std::span<const std::byte> bytes);
 

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "pg/announcements.hpp"
+#include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/shared_models.hpp"
 
@@ -61,11 +62,7 @@ struct VersionState {
 };
 
 VersionState state_of(const TriggerData* trigger, HeapTuple row, Oid images) {
-  const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
-  const auto value = [&](const char* column) {
-    bool is_null;
-    return heap_getattr(row, SPI_fnumber(descriptor, column), descriptor, &is_null);
-  };
+  const auto value = [&](const char* column) { return column_of(trigger, row, column); };
   return {{images, DatumGetInt32(value("tenant_id")), DatumGetInt64(value("model_id"))},
           DatumGetBool(value("is_live"))};
 }

@@ -45,6 +45,13 @@ void copy(char (&to)[Size], std::string_view from) noexcept {
 }
 
 // A clipped text may end within a character.
+template <std::size_t Size>
+void copy_whole(char (&to)[Size], const char* from) noexcept {
+  copy(to, from != nullptr ? from : "");
+  const int length = static_cast<int>(std::strlen(to));
+  to[pg_mbcliplen(to, length, length)] = '\0';
+}
+
 char* whole_characters(const char* text) {
   const int length = static_cast<int>(std::strlen(text));
   return pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, length, length)));
@@ -65,6 +72,13 @@ void Failure::set_out_of_memory() noexcept {
 }
 
 void Failure::set(const std::exception& error) noexcept { copy(message, error.what()); }
+
+void Failure::set(const ErrorData& error) noexcept {
+  sqlstate = error.sqlerrcode;
+  copy_whole(message, error.message);
+  copy_whole(detail, error.detail);
+  copy_whole(hint, error.hint);
+}
 
 void report(const Failure& failure) {
   if (failure.is_pg_error) PG_RE_THROW();

@@ -18,6 +18,8 @@
 
 #include "core/error.hpp"
 
+struct ErrorData;
+
 namespace reyearn::pg {
 
 // A PostgreSQL error passing through C++ frames.
@@ -36,6 +38,7 @@ struct Failure {
   void set(const Error& error) noexcept;
   void set_out_of_memory() noexcept;
   void set(const std::exception& error) noexcept;
+  void set(const ErrorData& error) noexcept;  // one that is over; clipped to whole characters
 };
 
 // Raises the error; texts are clipped to whole characters.

@@ -127,15 +127,9 @@ void Launcher::sleep(TimestampTz now, TimestampTz until) {
 // Not under pg_upgrade, which wants nobody to write.
 void register_launcher() {
   if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade) return;
-  BackgroundWorker worker{};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = kRestartSeconds;
-  strlcpy(worker.bgw_name, "reyearn launcher", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "reyearn launcher", sizeof worker.bgw_type);
-  strlcpy(worker.bgw_library_name, "reyearn", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "reyearn_launcher_main", sizeof worker.bgw_function_name);
-  RegisterBackgroundWorker(&worker);
+  BackgroundWorker launcher = describe_process("reyearn launcher", "reyearn_launcher_main");
+  launcher.bgw_restart_time = kRestartSeconds;
+  RegisterBackgroundWorker(&launcher);
 }
 
 // An error ends the process; PostgreSQL starts it again after a few seconds.

@@ -4,19 +4,8 @@
 
 namespace reyearn::pg {
 
-namespace {
-
-void clip(char* into, std::size_t size, const char* text) {
-  if (text == nullptr) text = "";
-  const int bytes = pg_mbcliplen(text, static_cast<int>(strlen(text)), static_cast<int>(size) - 1);
-  memcpy(into, text, static_cast<std::size_t>(bytes));
-  into[bytes] = '\0';
-}
-
-}  // namespace
-
 // As PostgreSQL's own main loop does after an error.
-bool in_own_transaction(void (*call)(void*), void* argument, Trouble& trouble) {
+bool in_own_transaction(void (*call)(void*), void* argument, Failure& failure) {
   struct Work {
     void (*call)(void*);
     void* argument;
@@ -36,10 +25,7 @@ bool in_own_transaction(void (*call)(void*), void* argument, Trouble& trouble) {
   HOLD_INTERRUPTS();
   QueryCancelPending = false;
   ErrorData* const error = CopyErrorData();
-  trouble.sqlstate = error->sqlerrcode;
-  clip(trouble.message, sizeof trouble.message, error->message);
-  clip(trouble.detail, sizeof trouble.detail, error->detail);
-  clip(trouble.hint, sizeof trouble.hint, error->hint);
+  failure.set(*error);
   FreeErrorData(error);
   AbortCurrentTransaction();
   FlushErrorState();

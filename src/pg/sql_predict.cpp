@@ -129,9 +129,7 @@ PGDLLEXPORT Datum reyearn_predict_row(PG_FUNCTION_ARGS) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const std::string_view body = utf8_view(PG_GETARG_DATUM(0));
   const std::string_view model = optional_text(fcinfo, 1);
-  TupleDesc descriptor;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
-  BlessTupleDesc(descriptor);
+  const TupleDesc descriptor = row_type(fcinfo);
   const Datum row = guard([&] {
     ServedModel& served = served_model(fcinfo, model);
     const LabelProbability best = probabilities(served, body, PG_INT32_MAX).front();

@@ -63,12 +63,6 @@ const char* name_of(Phase phase) {
   return "learning";
 }
 
-TupleDesc row_type(FunctionCallInfo fcinfo) {
-  TupleDesc descriptor;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
-  return BlessTupleDesc(descriptor);
-}
-
 // What all calls took, from those that were timed.
 double microseconds(const Usage& usage) {
   if (usage.timed_calls == 0) return 0;

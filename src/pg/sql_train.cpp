@@ -81,9 +81,7 @@ PGDLLEXPORT Datum reyearn_train(PG_FUNCTION_ARGS) {
                     errmsg("\"%s\" must not be NULL", PG_ARGISNULL(1) ? "params" : "wait"),
                     errhint("Leave it out for its default.")));
   }
-  TupleDesc descriptor;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "not a composite type");
-  BlessTupleDesc(descriptor);
+  const TupleDesc descriptor = row_type(fcinfo);
   const Datum params = PG_GETARG_DATUM(1);
   const bool waits = PG_GETARG_BOOL(2);
   const MemoryContext caller = CurrentMemoryContext;

@@ -74,9 +74,9 @@ class Worker {
   bool work();
   bool find_job(Job& job);
   void train(const Job& job);
-  void finish_badly(const Job& job, const Trouble& trouble);
+  void finish_badly(const Job& job, const Failure& failure);
   bool postpone(std::int64_t run_id);
-  bool record_failure(const Job& job, const Trouble& trouble);
+  bool record_failure(const Job& job, const Failure& failure);
   bool gives_way();
   void report(Phase phase, std::uint64_t done, std::uint64_t total);
   void wait(TimestampTz until);
@@ -85,13 +85,13 @@ class Worker {
 
   // With the rights of the extension's owner.
   template <typename Body>
-  bool in_transaction(Body body, Trouble& trouble) {
+  bool in_transaction(Body body, Failure& failure) {
     return in_own_transaction(
         [&] {
           const ActsAs owner(extension_owner_);
           body();
         },
-        trouble);
+        failure);
   }
 
   Oid extension_owner_ = InvalidOid;
@@ -103,7 +103,7 @@ class Worker {
 
 Worker::Extension Worker::find_extension() {
   Extension extension = Extension::kUnknown;
-  Trouble trouble;
+  Failure failure;
   const bool is_done = in_own_transaction(
       [&] {
         pg_call([&] {
@@ -111,9 +111,9 @@ Worker::Extension Worker::find_extension() {
           if (extension == Extension::kThere) extension_owner_ = owner_of_relation(relation_oid("runs"));
         });
       },
-      trouble);
+      failure);
   if (!is_done && !is_asked_to_end) {
-    ereport(LOG, (errmsg("reyearn worker could not look for the extension: %s", trouble.message)));
+    ereport(LOG, (errmsg("reyearn worker could not look for the extension: %s", failure.message)));
   }
   return is_done ? extension : Extension::kUnknown;
 }
@@ -159,7 +159,7 @@ bool Worker::work() {
 // False when that failed, which is tried again later.
 bool Worker::find_job(Job& job) {
   job = Job{};
-  Trouble trouble;
+  Failure failure;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
@@ -173,9 +173,9 @@ bool Worker::find_job(Job& job) {
         if (!row.is_null(5)) job.due = DatumGetTimestampTz(row.datum(5));
         spi.finish();
       },
-      trouble);
+      failure);
   if (!is_done && !is_asked_to_end) {
-    ereport(LOG, (errmsg("reyearn worker could not look for trainings: %s", trouble.message)));
+    ereport(LOG, (errmsg("reyearn worker could not look for trainings: %s", failure.message)));
   }
   return is_done;
 }
@@ -185,7 +185,7 @@ void Worker::train(const Job& job) {
   std::snprintf(activity, sizeof activity, "training of model " INT64_FORMAT, job.model.model_id);
   pgstat_report_activity(STATE_RUNNING, activity);
   background().begin_training(job.model.tenant_id, job.model.model_id, job.run_id);
-  Trouble trouble;
+  Failure failure;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
@@ -201,17 +201,17 @@ void Worker::train(const Job& job) {
         run_training(spi, task);
         spi.finish();
       },
-      trouble);
+      failure);
   background().end_training();
-  if (!is_done) finish_badly(job, trouble);
+  if (!is_done) finish_badly(job, failure);
   pgstat_report_activity(STATE_IDLE, nullptr);
   pgstat_report_stat(true);
 }
 
-void Worker::finish_badly(const Job& job, const Trouble& trouble) {
+void Worker::finish_badly(const Job& job, const Failure& failure) {
   if (!PostmasterIsAlive()) proc_exit(1);
   // A lock that is not to be had: a training by hand, or DDL.
-  if (trouble.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || trouble.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED) {
+  if (failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || failure.sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED) {
     waiting_ = Waiting::kForLock;
   }
   if (is_asked_to_end || waiting_ != Waiting::kNobody) {
@@ -219,39 +219,39 @@ void Worker::finish_badly(const Job& job, const Trouble& trouble) {
     postpone(job.run_id);
     return;
   }
-  ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, trouble.message),
-                trouble.detail[0] != '\0' ? errdetail_internal("%s", trouble.detail) : 0));
+  ereport(LOG, (errmsg("training of model " INT64_FORMAT " failed: %s", job.model.model_id, failure.message),
+                failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0));
   // The request to end may come in the middle of that.
-  if (!record_failure(job, trouble) && is_asked_to_end) record_failure(job, trouble);
+  if (!record_failure(job, failure) && is_asked_to_end) record_failure(job, failure);
 }
 
 // If that fails, the next worker of the database does it first.
 bool Worker::postpone(std::int64_t run_id) {
   if (run_id == 0) return true;
-  Trouble trouble;
+  Failure failure;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
         spi.execute("SELECT reyearn.postpone_run($1)", {spi_int8(run_id)});
         spi.finish();
       },
-      trouble);
+      failure);
   if (is_done) background().remember_given_up(0);
   return is_done;
 }
 
 // If that fails, the next worker of the database finds the run unfinished.
-bool Worker::record_failure(const Job& job, const Trouble& trouble) {
-  std::string reason = trouble.message;
-  for (const char* more : {trouble.detail, trouble.hint}) {
+bool Worker::record_failure(const Job& job, const Failure& failure) {
+  std::string reason = failure.message;
+  for (const char* more : {failure.detail, failure.hint}) {
     if (more[0] != '\0') reason += std::string("; ") + more;
   }
-  Trouble again;
+  Failure again;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
         spi.execute("SELECT reyearn.fail_run($1, $2, $3)",
-                    {spi_int8(job.run_id), spi_text(unpack_sql_state(trouble.sqlstate)), spi_text(reason)});
+                    {spi_int8(job.run_id), spi_text(unpack_sql_state(failure.sqlstate)), spi_text(reason)});
         spi.finish();
       },
       again);

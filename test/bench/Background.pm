@@ -69,13 +69,9 @@ sub measure_retrain
 sub per_second
 {
 	my ($statement, $options) = @_;
-	my $script = "$directory/annotate.sql";
-	open my $file, '>', $script or die $!;
-	print {$file} "\\set n random(1, 1000000000)\n$statement\n";
-	close $file;
+	my $script = script('annotate', "\\set n random(1, 1000000000)\n$statement\n");
 	local $ENV{PGOPTIONS} = $options // '';
-	my ($said) = run_command([
-		'pgbench', '-n', '-M', 'prepared', '-h', $server->host, '-p', $server->port, '-T', SECONDS, '-c', CLIENTS, '-f', $script, 'annotate' ]);
+	my ($said) = run_command([ pgbench('annotate', '-T', SECONDS, '-c', CLIENTS, '-f', $script) ]);
 	my ($rate) = $said =~ /tps = ([\d.]+)/;
 	return $rate;
 }

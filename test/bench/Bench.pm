@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw($server $directory start_bench_server sql install_stopwatch annotate_at_once news
-  is_installed has_fasttext run_fasttext python sklearn write_peers_file
+  pgbench script is_installed has_fasttext run_fasttext python sklearn write_peers_file
   median seconds say_line say_speeds say_speed_header);
 
 sub news { return (train => [ 'ag_news_5k.train', 'ag_news_extra.train' ], test => ['ag_news.test']) }
@@ -46,6 +46,23 @@ sub start_bench_server
 }
 
 sub sql { my ($database, $query) = @_; return $server->safe_psql($database, $query) }
+
+# A command, and a file of statements for it.
+sub pgbench
+{
+	my ($database, @arguments) = @_;
+	return ('pgbench', '-n', '-M', 'prepared', '-h', $server->host, '-p', $server->port, @arguments, $database);
+}
+
+sub script
+{
+	my ($name, $text) = @_;
+	my $file = "$directory/$name.sql";
+	open my $script, '>', $file or die $!;
+	print {$script} $text;
+	close $script;
+	return $file;
+}
 
 sub median
 {

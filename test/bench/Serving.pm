@@ -21,22 +21,6 @@ use constant { TEXTS => 104_000, WORDS => 40, CLASSES => 130 };
 
 use constant { SECONDS => 10, CLIENTS => 2, RESTARTS => 5, SESSIONS => 100, PRIVATE_SESSIONS => 3 };
 
-sub pgbench
-{
-	my ($database, @arguments) = @_;
-	return ('pgbench', '-n', '-M', 'prepared', '-h', $server->host, '-p', $server->port, @arguments, $database);
-}
-
-sub script
-{
-	my ($name, $text) = @_;
-	my $file = "$directory/$name.sql";
-	open my $script, '>', $file or die $!;
-	print {$script} $text;
-	close $script;
-	return $file;
-}
-
 # One prepared call, in CPU time of the backend: the backend reads its own clock between blocks of calls, which are in
 # turn calls of the function and of a query that only returns the text.
 

@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(start_server create_database load_emails train_permuted session ask error_of error_in checksums
-  live_version is_unharmed can_limit_shared_memory memory_of wait_until_up wait_for becomes status_of);
+  live_version is_unharmed can_limit_shared_memory memory_of worker_starts kill_server wait_until_up wait_for becomes status_of);
 
 # A private server of little memory on which nothing trains but what a test asks for; else what tests depend on are the
 # defaults. Settings come as text. Options: those of init(), and shared_memory: the size of /dev/shm that it sees, as
@@ -107,6 +107,29 @@ sub memory_of
 	my $rollup = slurp_file("/proc/$pid/smaps_rollup");
 	my ($private) = $rollup =~ /^Private_Dirty:\s*(\d+) kB/m;
 	return $private;
+}
+
+# How many workers have been started, on a server with log_min_messages = debug1.
+sub worker_starts
+{
+	my ($node) = @_;
+	my @starts = slurp_file($node->logfile) =~ /starting background worker process "reyearn worker"/g;
+	return scalar @starts;
+}
+
+# kill -9 of the postmaster; returns when its children have noticed.
+sub kill_server
+{
+	my ($node, $database) = @_;
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	my @children = split /\n/, $node->safe_psql($database, 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+	$node->kill9;
+	for (1 .. 100)
+	{
+		last if !grep { kill 0, $_ } $postmaster, @children;
+		usleep(100_000);
+	}
+	return;
 }
 
 # Waits until the server takes connections, after a crash. psql would do, but may go before it has read its query.

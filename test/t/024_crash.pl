@@ -173,14 +173,7 @@ for my $preload (1, 0)
 	$blocker->quit;
 
 	# The whole server is killed.
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @children = split /\n/, $node->safe_psql('mail', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-	$node->kill9;
-	for (1 .. 100)    # until its children have noticed
-	{
-		last if !grep { kill 0, $_ } $postmaster, @children;
-		usleep(100_000);
-	}
+	kill_server($node, 'mail');
 	$node->start;
 	is($node->safe_psql('mail', $predict), $label, "$what: the postmaster is killed, the server is started again");
 	$node->stop;

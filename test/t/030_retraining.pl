@@ -56,11 +56,7 @@ sub last_run
 }
 
 # Workers that the server has started.
-sub starts
-{
-	my @starts = slurp_file($node->logfile) =~ /starting background worker process "reyearn worker"/g;
-	return scalar @starts;
-}
+sub starts { return worker_starts($node) }
 
 sub is_at_rest
 {

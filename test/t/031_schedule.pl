@@ -37,9 +37,8 @@ sub query { return $node->safe_psql('mail', $_[0]) }
 # The probe has looked again: what was due would have been trained.
 sub probed
 {
-	my $starts = sub { my @s = slurp_file($node->logfile) =~ /starting background worker process "reyearn worker"/g; return scalar @s };
-	my $before = $starts->();
-	for (1 .. 100) { last if $starts->() >= $before + 3; sleep 0.1 }
+	my $before = worker_starts($node);
+	for (1 .. 100) { last if worker_starts($node) >= $before + 3; sleep 0.1 }
 	return;
 }
 

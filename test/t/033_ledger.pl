@@ -84,14 +84,7 @@ sub kill_one
 	my ($victim) = @_;
 	if ($victim eq 'postmaster')
 	{
-		my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-		my @children = split /\n/, $node->safe_psql('mail', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-		$node->kill9;
-		for (1 .. 600)    # until its children have noticed
-		{
-			last if !grep { kill 0, $_ } $postmaster, @children;
-			usleep(100_000);
-		}
+		kill_server($node, 'mail');
 		return 1;
 	}
 	my $session = session($node, 'mail');

@@ -21,11 +21,7 @@ create_database($node, 'mail');
 
 sub query { return $node->safe_psql('mail', $_[0]) }
 
-sub starts
-{
-	my @starts = slurp_file($node->logfile) =~ /starting background worker process "reyearn worker"/g;
-	return scalar @starts;
-}
+sub starts { return worker_starts($node) }
 
 query(q{
 	SELECT reyearn_create_class(m || c) FROM unnest('{one,two}'::text[]) AS m, unnest('{.food,.sport}'::text[]) AS c;

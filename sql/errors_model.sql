@@ -72,7 +72,7 @@ SELECT * FROM reyearn.predict_row('x', 'm1');
 SELECT * FROM reyearn_train('m1');
 SELECT reyearn_export_model('m1');
 SELECT reyearn.model_id('m1');
-SELECT reyearn.find_observation(0, 'x');
+SELECT reyearn.find_observation('x');
 SELECT reyearn_predict_with('', 'x');
 SELECT reyearn_evaluate('m1');
 RESET ROLE;

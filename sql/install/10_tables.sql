@@ -4,36 +4,14 @@
 -- Foreign keys run one way only (runs to versions to models to classes): a cycle among dumped tables would restore
 -- empty. What is live is a flag on the version, never a reference from the model.
 
-CREATE SCHEMA reyearn;
-COMMENT ON SCHEMA reyearn IS 'tables, types and views of the reyearn extension; its functions are reyearn_*';
-REVOKE ALL ON SCHEMA reyearn FROM PUBLIC;
-
 CREATE FUNCTION reyearn.content_hash(body text) RETURNS bytea
     AS 'MODULE_PATHNAME', 'reyearn_content_hash'
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.content_hash(text) IS
     'SHA-256 of the text in UTF-8: what makes two observations of a tenant the same';
 
-CREATE TABLE reyearn.tenants (
-    tenant_id     int         PRIMARY KEY,
-    name          text        NOT NULL UNIQUE,
-    time_created  timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE  reyearn.tenants IS 'organisations that share the database; each owns its classes, observations, annotations and models';
-COMMENT ON COLUMN reyearn.tenants.tenant_id IS 'number of the tenant; 0 serves those who need no tenants';
-COMMENT ON COLUMN reyearn.tenants.name IS 'name of the tenant';
-COMMENT ON COLUMN reyearn.tenants.time_created IS 'when the tenant was created';
-INSERT INTO reyearn.tenants (tenant_id, name) VALUES (0, 'default');
-
-CREATE FUNCTION reyearn.current_tenant() RETURNS int
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT 0;
-    END;
-COMMENT ON FUNCTION reyearn.current_tenant() IS 'the tenant that the caller acts for';
-
 CREATE TABLE reyearn.classes (
-    tenant_id     int         NOT NULL DEFAULT 0 REFERENCES reyearn.tenants,
+    tenant_id     int         NOT NULL DEFAULT reyearn.current_tenant() REFERENCES reyearn.tenants,
     class_id      bigint      GENERATED ALWAYS AS IDENTITY,
     label         ltree       NOT NULL CHECK (label::text ~ '^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$'),
     title         text,
@@ -54,7 +32,7 @@ COMMENT ON COLUMN reyearn.classes.time_updated IS 'when label, title or descript
 
 -- A merged class is gone, but versions trained before still predict it.
 CREATE TABLE reyearn.merged_classes (
-    tenant_id      int         NOT NULL DEFAULT 0,
+    tenant_id      int         NOT NULL DEFAULT reyearn.current_tenant(),
     class_id       bigint      NOT NULL,
     into_class_id  bigint      NOT NULL,
     time_created   timestamptz NOT NULL DEFAULT now(),
@@ -71,7 +49,7 @@ COMMENT ON COLUMN reyearn.merged_classes.time_created IS 'when they were merged'
 -- No foreign key to tenants here and in what people write one row at a time: each of its checks locks the tenant's
 -- row, which all writers share (measured: 8 sessions observe 6,800 texts a second with it, 9,400 without).
 CREATE TABLE reyearn.observations (
-    tenant_id       int         NOT NULL DEFAULT 0,
+    tenant_id       int         NOT NULL DEFAULT reyearn.current_tenant(),
     observation_id  bigint      GENERATED ALWAYS AS IDENTITY,
     body            text        NOT NULL,
     content_hash    bytea       NOT NULL GENERATED ALWAYS AS (reyearn.content_hash(body)) STORED,
@@ -91,7 +69,7 @@ COMMENT ON COLUMN reyearn.observations.time_created IS 'when the text was first 
 COMMENT ON COLUMN reyearn.observations.time_updated IS 'when its metadata last changed';
 
 CREATE TABLE reyearn.annotations (
-    tenant_id             int         NOT NULL DEFAULT 0,
+    tenant_id             int         NOT NULL DEFAULT reyearn.current_tenant(),
     annotation_id         bigint      GENERATED ALWAYS AS IDENTITY,
     observation_id        bigint      NOT NULL,
     class_id              bigint      NOT NULL,
@@ -102,7 +80,7 @@ CREATE TABLE reyearn.annotations (
     probability           real        CHECK (probability BETWEEN 0 AND 1),
     predicted_by_tenant   int,
     predicted_by_version  bigint,
-    annotated_by          name        NOT NULL DEFAULT current_user,
+    annotated_by          name        NOT NULL DEFAULT reyearn.acting_role(),
     time_created          timestamptz NOT NULL DEFAULT clock_timestamp(),
     time_updated          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, annotation_id),
@@ -128,7 +106,7 @@ COMMENT ON COLUMN reyearn.annotations.time_updated IS 'when its status last chan
 
 -- Append-only: kept by triggers, without foreign keys, because classes may be dropped later.
 CREATE TABLE reyearn.annotation_history (
-    tenant_id       int         NOT NULL DEFAULT 0,
+    tenant_id       int         NOT NULL DEFAULT reyearn.current_tenant(),
     history_id      bigint      GENERATED ALWAYS AS IDENTITY,
     annotation_id   bigint      NOT NULL,
     observation_id  bigint      NOT NULL,
@@ -136,7 +114,7 @@ CREATE TABLE reyearn.annotation_history (
     span            int4range,
     from_status     text,
     to_status       text,
-    changed_by      name        NOT NULL DEFAULT current_user,
+    changed_by      name        NOT NULL DEFAULT reyearn.acting_role(),
     time_created    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, history_id)
 );
@@ -154,7 +132,7 @@ COMMENT ON COLUMN reyearn.annotation_history.changed_by IS 'role that made the c
 COMMENT ON COLUMN reyearn.annotation_history.time_created IS 'when the change was made';
 
 CREATE TABLE reyearn.models (
-    tenant_id      int         NOT NULL DEFAULT 0 REFERENCES reyearn.tenants,
+    tenant_id      int         NOT NULL DEFAULT reyearn.current_tenant() REFERENCES reyearn.tenants,
     model_id       bigint      GENERATED ALWAYS AS IDENTITY,
     name           text        COLLATE "C" NOT NULL CHECK (name <> '' AND name !~ '/'),
     label_root_id  bigint,
@@ -191,7 +169,7 @@ COMMENT ON COLUMN reyearn.models.time_created IS 'when the model was created';
 COMMENT ON COLUMN reyearn.models.time_updated IS 'when its definition last changed';
 
 CREATE TABLE reyearn.model_versions (
-    tenant_id         int         NOT NULL DEFAULT 0,
+    tenant_id         int         NOT NULL DEFAULT reyearn.current_tenant(),
     version_id        bigint      GENERATED ALWAYS AS IDENTITY,
     model_id          bigint      NOT NULL,
     version           int         NOT NULL CHECK (version >= 1),
@@ -244,7 +222,7 @@ COMMENT ON COLUMN reyearn.model_versions.time_promoted IS 'when it last went liv
 COMMENT ON COLUMN reyearn.model_versions.time_pruned IS 'when its images were deleted; NULL while it has them';
 
 CREATE TABLE reyearn.model_images (
-    tenant_id   int     NOT NULL DEFAULT 0,
+    tenant_id   int     NOT NULL DEFAULT reyearn.current_tenant(),
     version_id  bigint  NOT NULL,
     kind        text    COLLATE "C" NOT NULL CHECK (kind IN ('serving', 'judge')),
     chunk_no    int     NOT NULL CHECK (chunk_no >= 0),
@@ -261,7 +239,7 @@ COMMENT ON COLUMN reyearn.model_images.chunk_no IS 'place of the chunk, from 0';
 COMMENT ON COLUMN reyearn.model_images.data IS 'the bytes';
 
 CREATE TABLE reyearn.experiments (
-    tenant_id      int         NOT NULL DEFAULT 0,
+    tenant_id      int         NOT NULL DEFAULT reyearn.current_tenant(),
     experiment_id  bigint      GENERATED ALWAYS AS IDENTITY,
     model_id       bigint      NOT NULL,
     holdout        float8      NOT NULL,
@@ -282,7 +260,7 @@ COMMENT ON COLUMN reyearn.experiments.metric IS 'metric that the runs are compar
 COMMENT ON COLUMN reyearn.experiments.time_created IS 'when the first of its runs was made';
 
 CREATE TABLE reyearn.runs (
-    tenant_id         int         NOT NULL DEFAULT 0,
+    tenant_id         int         NOT NULL DEFAULT reyearn.current_tenant(),
     run_id            bigint      GENERATED ALWAYS AS IDENTITY,
     model_id          bigint      NOT NULL,
     experiment_id     bigint,
@@ -307,7 +285,7 @@ CREATE TABLE reyearn.runs (
     seconds           float8,
     reason            text,
     data_digest       bytea,
-    started_by        name        NOT NULL DEFAULT current_user,
+    started_by        name        NOT NULL DEFAULT reyearn.acting_role(),
     time_created      timestamptz NOT NULL DEFAULT now(),
     time_started      timestamptz DEFAULT clock_timestamp(),
     time_finished     timestamptz,
@@ -321,6 +299,7 @@ CREATE TABLE reyearn.runs (
 );
 CREATE INDEX runs_model ON reyearn.runs (tenant_id, model_id, run_id);
 CREATE INDEX runs_finished ON reyearn.runs (tenant_id, model_id, time_finished);
+CREATE INDEX runs_started ON reyearn.runs (tenant_id, time_started);    -- whose turn it is
 CREATE INDEX runs_open ON reyearn.runs (tenant_id, run_id) WHERE outcome IN ('queued', 'running');
 COMMENT ON TABLE  reyearn.runs IS 'trainings: parameters, data, metrics and the verdict of the gate';
 COMMENT ON COLUMN reyearn.runs.tenant_id IS 'tenant that owns the model';
@@ -354,7 +333,7 @@ COMMENT ON COLUMN reyearn.runs.time_started IS 'when it began; NULL while it is 
 COMMENT ON COLUMN reyearn.runs.time_finished IS 'when it ended; NULL before';
 
 CREATE TABLE reyearn.run_labels (
-    tenant_id    int     NOT NULL DEFAULT 0,
+    tenant_id    int     NOT NULL DEFAULT reyearn.current_tenant(),
     run_id       bigint  NOT NULL,
     label        ltree   NOT NULL,
     class_id     bigint  NOT NULL,
@@ -379,7 +358,7 @@ COMMENT ON COLUMN reyearn.run_labels.confusion IS 'for texts of this class: numb
 
 -- Insert-only, without foreign key, so that those who annotate never wait for each other or for a training.
 CREATE TABLE reyearn.news (
-    tenant_id     int         NOT NULL DEFAULT 0,
+    tenant_id     int         NOT NULL DEFAULT reyearn.current_tenant(),
     news_id       bigint      GENERATED ALWAYS AS IDENTITY,
     model_id      bigint      NOT NULL,
     n             bigint      NOT NULL,

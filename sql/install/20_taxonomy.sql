@@ -1,9 +1,8 @@
 -- Taxonomy: creating, moving, merging and dropping classes.
 --
--- Locks: whoever changes the shape of a tenant's tree locks its row in tenants (moving and dropping FOR NO KEY UPDATE,
--- creating FOR SHARE), then the classes concerned FOR UPDATE. Whoever annotates holds FOR KEY SHARE on the class, as
--- the foreign key does too: a move waits for annotations in flight, and an annotation waits for the move and then
--- looks the label up again.
+-- Locks: whoever changes the shape of a tenant's tree locks the tree (moving and dropping exclusively, creating shared),
+-- then the classes concerned FOR UPDATE. Whoever annotates holds FOR KEY SHARE on the class, as the foreign key does
+-- too: a move waits for annotations in flight, and an annotation waits for the move and then looks the label up again.
 
 CREATE FUNCTION reyearn.parse_label(label text) RETURNS ltree
     AS 'MODULE_PATHNAME', 'reyearn_parse_label'
@@ -35,6 +34,19 @@ CREATE FUNCTION reyearn.ancestors(label ltree) RETURNS SETOF ltree
     END;
 COMMENT ON FUNCTION reyearn.ancestors(ltree) IS 'labels from the first level down to this one, itself included';
 
+CREATE FUNCTION reyearn.lock_taxonomy(exclusively boolean) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_lock_taxonomy'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.lock_taxonomy(boolean) IS
+    'locks the tree of the caller''s tenant until the transaction ends: shared to add classes, exclusively to move or drop them';
+
+-- In C: under row security a query would read all classes of the tenant, since only leakproof operators reach an index.
+CREATE FUNCTION reyearn.find_class(label ltree) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_find_class'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.find_class(ltree) IS
+    'number of the class with this label, which cannot be renamed or dropped until the transaction ends; NULL: there is none';
+
 CREATE FUNCTION reyearn.unknown_class(label ltree) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -58,20 +70,14 @@ COMMENT ON FUNCTION reyearn.unknown_class(ltree) IS 'raises the error for a labe
 
 CREATE FUNCTION reyearn.lock_class(label ltree) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+    SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
 DECLARE
-    class bigint;
+    class CONSTANT bigint := reyearn.find_class(label);
 BEGIN
     IF label IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"label" must not be NULL';
-    END IF;
-    SELECT c.class_id INTO class
-      FROM reyearn.classes AS c
-     WHERE c.tenant_id = reyearn.current_tenant() AND reyearn.same_label(c.label, label)
-       FOR KEY SHARE;
-    IF NOT FOUND THEN
+    ELSIF class IS NULL THEN
         PERFORM reyearn.unknown_class(label);
     END IF;
     RETURN class;
@@ -92,14 +98,14 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = '"label" must not be NULL';
     END IF;
     label := reyearn.parse_label(label::text);
-    PERFORM FROM reyearn.tenants AS t WHERE t.tenant_id = tenant FOR SHARE;
+    PERFORM reyearn.lock_taxonomy(false);
     INSERT INTO reyearn.classes (tenant_id, label)
     SELECT tenant, path FROM reyearn.ancestors(label) AS path
     ON CONFLICT DO NOTHING;
     IF description IS NOT NULL THEN
         UPDATE reyearn.classes AS c
            SET description = reyearn_create_class.description, time_updated = now()
-         WHERE c.tenant_id = tenant AND reyearn.same_label(c.label, label)
+         WHERE c.tenant_id = tenant AND c.class_id = reyearn.find_class(label)
            AND c.description IS DISTINCT FROM reyearn_create_class.description;
     END IF;
 END
@@ -226,7 +232,7 @@ BEGIN
     END IF;
 
     IF NOT dry_run THEN
-        PERFORM FROM reyearn.tenants AS t WHERE t.tenant_id = tenant FOR NO KEY UPDATE;
+        PERFORM reyearn.lock_taxonomy(true);
         PERFORM FROM reyearn.classes AS c
           WHERE c.tenant_id = tenant
             AND c.class_id IN (SELECT unnest(ARRAY[m.class_id, m.into_class_id])
@@ -311,7 +317,7 @@ BEGIN
             CASE WHEN label IS NULL THEN 'label' ELSE 'dry_run' END);
     END IF;
     IF NOT dry_run THEN
-        PERFORM FROM reyearn.tenants AS t WHERE t.tenant_id = tenant FOR NO KEY UPDATE;
+        PERFORM reyearn.lock_taxonomy(true);
         PERFORM FROM reyearn.classes AS c
           WHERE c.tenant_id = tenant AND reyearn.is_under(c.label, label)
           ORDER BY c.class_id

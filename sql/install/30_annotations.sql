@@ -1,5 +1,8 @@
 -- Observations and annotations.
 --
+-- What follows from an annotation is written by the owner of the extension, whoever annotates: nobody else may write
+-- the history or the news. These triggers go by the rows that they are given, which have passed row security.
+--
 -- The rules hold for plain INSERT, UPDATE and DELETE on reyearn.annotations as for the functions, so they live in
 -- triggers: those on annotations append each change to annotation_history; the one on annotation_history does what
 -- follows from a change, whichever statement made it: news for the models, and the rejection of older siblings.
@@ -8,11 +11,11 @@
 -- then coming in the same transaction. Hence enable_seqscan = off on what runs for every annotation; it also holds for
 -- the checks of foreign keys that are planned inside.
 
-CREATE FUNCTION reyearn.find_observation(tenant_id int, body text) RETURNS bigint
+CREATE FUNCTION reyearn.find_observation(body text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'reyearn_find_observation'
     LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION reyearn.find_observation(int, text) IS
-    'number of the observation of this text, also if it was committed after the snapshot of the transaction';
+COMMENT ON FUNCTION reyearn.find_observation(text) IS
+    'number of the observation of this text that the caller''s tenant has, also if it was committed after the snapshot of the transaction';
 
 CREATE VIEW reyearn.model_classes WITH (security_invoker, security_barrier) AS
 SELECT m.tenant_id, m.model_id, m.task, c.class_id, c.label
@@ -37,14 +40,14 @@ CREATE FUNCTION reyearn.restoring() RETURNS boolean
 COMMENT ON FUNCTION reyearn.restoring() IS
     'whether a dump is being restored: the settings check_function_bodies and row_security are both off; triggers on annotations then do nothing';
 
-CREATE FUNCTION reyearn.restore_lock() RETURNS int
-    LANGUAGE sql STABLE
-    RETURN ('reyearn.annotations'::regclass::oid::bigint - 2147483648)::int;
-COMMENT ON FUNCTION reyearn.restore_lock() IS
-    'first key of the advisory lock, the second is 0, that sessions share which restore a dump: no worker trains then';
+CREATE FUNCTION reyearn.hold_off_training() RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_hold_off_training'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.hold_off_training() IS
+    'no worker begins a training in this database until the session ends; does nothing for those who do not see all tenants';
 
 CREATE FUNCTION reyearn.check_annotation() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -66,7 +69,7 @@ BEGIN
                        WHERE m.tenant_id = OLD.tenant_id AND m.class_id = OLD.class_id
                          AND m.into_class_id = NEW.class_id) THEN
         NEW.time_updated := clock_timestamp();
-        NEW.annotated_by := current_user;
+        NEW.annotated_by := reyearn.acting_role();
     END IF;
     RETURN NEW;
 END
@@ -84,7 +87,7 @@ COMMENT ON TRIGGER annotations_check ON reyearn.annotations IS
     'refuses what an annotation cannot become, and records who changed it and when';
 
 CREATE FUNCTION reyearn.record_inserted() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -101,7 +104,7 @@ $$;
 COMMENT ON FUNCTION reyearn.record_inserted() IS 'appends new annotations to the history';
 
 CREATE FUNCTION reyearn.record_updated() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
@@ -130,7 +133,7 @@ $$;
 COMMENT ON FUNCTION reyearn.record_updated() IS 'appends what changed of annotations to the history';
 
 CREATE FUNCTION reyearn.record_deleted() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -182,7 +185,7 @@ COMMENT ON FUNCTION reyearn.older_siblings(int, bigint) IS
     'confirmed annotations of the text that a newer one contradicts, for some single-label model';
 
 CREATE FUNCTION reyearn.follow_changes() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
@@ -271,7 +274,7 @@ BEGIN
     END IF;
 
     LOOP
-        id := reyearn.find_observation(tenant, body);
+        id := reyearn.find_observation(body);
         EXIT WHEN id IS NOT NULL;
         IF current_setting('transaction_isolation') = 'read committed' THEN
             INSERT INTO reyearn.observations (tenant_id, body, metadata) VALUES (tenant, body, metadata)
@@ -283,7 +286,7 @@ BEGIN
                 INSERT INTO reyearn.observations (tenant_id, body, metadata) VALUES (tenant, body, metadata)
                 RETURNING observation_id INTO id;
             EXCEPTION WHEN unique_violation OR serialization_failure THEN
-                IF reyearn.find_observation(tenant, body) IS NULL THEN
+                IF reyearn.find_observation(body) IS NULL THEN
                     RAISE;
                 END IF;    -- else another session has just committed it
             END;
@@ -586,6 +589,14 @@ $$;
 COMMENT ON FUNCTION reyearn_forget(bigint) IS
     'delete a text, its annotations and their history; models that learned from it are due';
 
+CREATE FUNCTION reyearn.observe(body text, metadata jsonb) RETURNS bigint
+    LANGUAGE sql
+    BEGIN ATOMIC
+        SELECT @extschema@.reyearn_observe(body, metadata);
+    END;
+COMMENT ON FUNCTION reyearn.observe(text, jsonb) IS
+    'reyearn_observe, bound at installation: nobody can put another function in its place';
+
 -- Bulk loading. COPY into a table under row security is refused by PostgreSQL; into a view it is not.
 
 CREATE VIEW reyearn.inbox WITH (security_invoker, security_barrier) AS
@@ -606,7 +617,7 @@ CREATE FUNCTION reyearn.insert_into_inbox() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    observation CONSTANT bigint := @extschema@.reyearn_observe(NEW.body, NEW.metadata);
+    observation CONSTANT bigint := reyearn.observe(NEW.body, NEW.metadata);
 BEGIN
     IF NEW.label IS NOT NULL THEN
         PERFORM reyearn.put_annotation(observation, reyearn.lock_class(reyearn.parse_label(NEW.label)), NEW.span,

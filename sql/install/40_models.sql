@@ -7,7 +7,7 @@ CREATE FUNCTION reyearn.model_id(model text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'reyearn_model_id'
     LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.model_id(text) IS
-    'number of the model with this name; for NULL, of the default model or the only one';
+    'number of the model with this name that the caller''s tenant has; for NULL, of the default model or the only one';
 
 CREATE FUNCTION reyearn.check_params(algorithm text, params jsonb) RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_check_params'
@@ -113,6 +113,81 @@ CREATE FUNCTION reyearn.news_of_model(tenant_id int, model_id bigint) RETURNS vo
 COMMENT ON FUNCTION reyearn.news_of_model(int, bigint) IS
     'makes all annotations that a model learns from new to it: it has just been defined, or otherwise than before';
 
+CREATE FUNCTION reyearn.check_model_quota(tenant_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    tenant reyearn.tenants;
+BEGIN
+    -- Two that create models take turns.
+    SELECT t.* INTO tenant FROM reyearn.tenants AS t WHERE t.tenant_id = $1 AND t.max_models IS NOT NULL FOR NO KEY UPDATE;
+    IF FOUND AND (SELECT count(*) FROM reyearn.models AS m WHERE m.tenant_id = $1) > tenant.max_models THEN
+        RAISE configuration_limit_exceeded USING
+            MESSAGE = format('tenant "%s" may not have more models', tenant.name),
+            DETAIL = format('It may have %s.', tenant.max_models),
+            HINT = 'Drop one, or have the limit raised with reyearn_alter_tenant().';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_model_quota(int) IS 'raises an error if a tenant has more models than it may have';
+
+CREATE FUNCTION reyearn.model_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF reyearn.restoring() THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM reyearn.news AS n WHERE n.tenant_id = OLD.tenant_id AND n.model_id = OLD.model_id;
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        PERFORM reyearn.check_model_quota(NEW.tenant_id);
+        PERFORM reyearn.news_of_model(NEW.tenant_id, NEW.model_id);
+        RETURN NULL;
+    END IF;
+    -- A root that is merged into another class: news_of_move() tells what that changes.
+    IF (NEW.label_root_id, NEW.task, NEW.algorithm, NEW.params)
+       IS DISTINCT FROM (OLD.label_root_id, OLD.task, OLD.algorithm, OLD.params)
+       AND NOT EXISTS (SELECT FROM reyearn.merged_classes AS m
+                        WHERE m.tenant_id = OLD.tenant_id AND m.class_id = OLD.label_root_id
+                          AND m.into_class_id = NEW.label_root_id) THEN
+        PERFORM reyearn.news_of_model(NEW.tenant_id, NEW.model_id);
+    END IF;
+    IF NEW.keep_versions < OLD.keep_versions THEN
+        PERFORM reyearn.prune_versions(NEW.tenant_id, NEW.model_id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION reyearn.model_changed() IS
+    'makes what a model learns from new to it when it is defined otherwise, prunes versions when it keeps fewer, and forgets its news when it is dropped';
+
+CREATE TRIGGER model_changed AFTER INSERT OR UPDATE OR DELETE ON reyearn.models
+    FOR EACH ROW EXECUTE FUNCTION reyearn.model_changed();
+COMMENT ON TRIGGER model_changed ON reyearn.models IS 'does what follows from another definition';
+
+-- A model is trained in the background with the rights of its owner: nobody can lend it those of somebody else.
+CREATE FUNCTION reyearn.check_model_owner() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT reyearn.restoring() AND NOT pg_has_role(current_user, NEW.owner, 'MEMBER') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('must be member of role %s to let it own a model', NEW.owner);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_model_owner() IS 'lets a model be owned only by roles that the caller is a member of';
+
+CREATE TRIGGER models_owner BEFORE UPDATE OF owner ON reyearn.models
+    FOR EACH ROW WHEN (NEW.owner IS DISTINCT FROM OLD.owner)
+    EXECUTE FUNCTION reyearn.check_model_owner();
+COMMENT ON TRIGGER models_owner ON reyearn.models IS 'lets a model be owned only by roles that the caller is a member of';
+
 CREATE FUNCTION reyearn_create_model(name text, label_root text DEFAULT '', task text DEFAULT 'classification',
                                      algorithm text DEFAULT 'auto', params jsonb DEFAULT '{}',
                                      retrain_after int DEFAULT 1, retrain_delay interval DEFAULT '5 s',
@@ -150,7 +225,6 @@ BEGIN
             MESSAGE = format('model "%s" already exists', name),
             HINT = 'Change it with reyearn_alter_model().';
     END IF;
-    PERFORM reyearn.news_of_model(model.tenant_id, model.model_id);
     RETURN model.model_id;
 END
 $$;
@@ -160,7 +234,8 @@ COMMENT ON FUNCTION reyearn_create_model(text, text, text, text, jsonb, int, int
 CREATE FUNCTION reyearn_alter_model(name text, label_root text DEFAULT NULL, task text DEFAULT NULL,
                                     algorithm text DEFAULT NULL, params jsonb DEFAULT NULL,
                                     retrain_after int DEFAULT NULL, retrain_delay interval DEFAULT NULL,
-                                    promotion text DEFAULT NULL, keep_versions int DEFAULT NULL) RETURNS void
+                                    promotion text DEFAULT NULL, keep_versions int DEFAULT NULL,
+                                    owner name DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -168,11 +243,9 @@ AS $$
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
     id CONSTANT bigint := reyearn.lock_model(name, 'name');
-    before reyearn.models;
     model reyearn.models;
 BEGIN
-    SELECT m.* INTO before FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id;
-    model := before;
+    SELECT m.* INTO model FROM reyearn.models AS m WHERE m.tenant_id = tenant AND m.model_id = id;
     model.task := coalesce(task, model.task);
     model.algorithm := coalesce(algorithm, model.algorithm);
     model.params := CASE WHEN params IS NULL THEN model.params
@@ -186,19 +259,17 @@ BEGIN
         model.label_root_id := reyearn.label_root_id(label_root);
     END IF;
     PERFORM reyearn.check_model(model);
+    IF owner IS NOT NULL THEN
+        model.owner := quote_ident(owner)::regrole;
+    END IF;
     UPDATE reyearn.models AS m
        SET label_root_id = model.label_root_id, task = model.task, algorithm = model.algorithm, params = model.params,
            retrain_after = model.retrain_after, retrain_delay = model.retrain_delay, promotion = model.promotion,
-           keep_versions = model.keep_versions, time_updated = now()
+           keep_versions = model.keep_versions, owner = model.owner, time_updated = now()
      WHERE m.tenant_id = tenant AND m.model_id = id;
-    IF (model.label_root_id, model.task, model.algorithm, model.params)
-       IS DISTINCT FROM (before.label_root_id, before.task, before.algorithm, before.params) THEN
-        PERFORM reyearn.news_of_model(tenant, id);
-    END IF;
-    PERFORM reyearn.prune_versions(id);
 END
 $$;
-COMMENT ON FUNCTION reyearn_alter_model(text, text, text, text, jsonb, int, interval, text, int) IS
+COMMENT ON FUNCTION reyearn_alter_model(text, text, text, text, jsonb, int, interval, text, int, name) IS
     'change the definition of a model: NULL leaves a property as it is, params are merged over those it has, and a JSON null in them restores the default';
 
 CREATE FUNCTION reyearn_drop_model(name text) RETURNS void
@@ -209,7 +280,6 @@ DECLARE
     id CONSTANT bigint := reyearn.lock_model(name, 'name');
 BEGIN
     DELETE FROM reyearn.models AS m WHERE m.tenant_id = reyearn.current_tenant() AND m.model_id = id;
-    DELETE FROM reyearn.news AS n WHERE n.tenant_id = reyearn.current_tenant() AND n.model_id = id;
 END
 $$;
 COMMENT ON FUNCTION reyearn_drop_model(text) IS 'drop a model with its versions, images and runs';
@@ -264,19 +334,19 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.no_live_version(bigint) IS 'raises the error for a model without a live version';
 
-CREATE FUNCTION reyearn.prune_versions(model_id bigint) RETURNS void
+CREATE FUNCTION reyearn.prune_versions(tenant_id int, model_id bigint) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
         WITH pruned AS (
             UPDATE reyearn.model_versions AS v SET time_pruned = now()
-             WHERE v.tenant_id = reyearn.current_tenant() AND v.model_id = $1
+             WHERE v.tenant_id = $1 AND v.model_id = $2
                AND v.time_pruned IS NULL AND NOT v.is_live
                AND v.version IN (SELECT old.version
                                    FROM reyearn.model_versions AS old
-                                  WHERE old.tenant_id = v.tenant_id AND old.model_id = v.model_id
+                                  WHERE old.tenant_id = $1 AND old.model_id = $2
                                   ORDER BY old.version DESC
                                  OFFSET (SELECT m.keep_versions FROM reyearn.models AS m
-                                          WHERE m.tenant_id = reyearn.current_tenant() AND m.model_id = $1))
+                                          WHERE m.tenant_id = $1 AND m.model_id = $2))
                AND NOT EXISTS (SELECT FROM reyearn.model_versions AS live
                                 WHERE live.tenant_id = v.tenant_id AND live.model_id = v.model_id
                                   AND live.is_live AND live.replaced_version = v.version)
@@ -284,10 +354,36 @@ CREATE FUNCTION reyearn.prune_versions(model_id bigint) RETURNS void
         DELETE FROM reyearn.model_images AS i USING pruned
          WHERE i.tenant_id = pruned.tenant_id AND i.version_id = pruned.version_id;
     END;
-COMMENT ON FUNCTION reyearn.prune_versions(bigint) IS
+COMMENT ON FUNCTION reyearn.prune_versions(int, bigint) IS
     'deletes the images of all but the newest keep_versions of a model, the live version and the one that it replaced';
 
-CREATE FUNCTION reyearn.make_live(tenant_id int, model_id bigint, version int) RETURNS void
+CREATE FUNCTION reyearn.check_image_quota(tenant_id int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    tenant reyearn.tenants;
+    bytes bigint;
+BEGIN
+    -- Two that store images take turns.
+    SELECT t.* INTO tenant
+      FROM reyearn.tenants AS t WHERE t.tenant_id = $1 AND t.max_image_bytes IS NOT NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT sum(octet_length(i.data)) INTO bytes FROM reyearn.model_images AS i WHERE i.tenant_id = $1;
+    IF bytes > tenant.max_image_bytes THEN
+        RAISE configuration_limit_exceeded USING
+            MESSAGE = format('model images of tenant "%s" would take more than they may', tenant.name),
+            DETAIL = format('They would take %s of %s bytes.', bytes, tenant.max_image_bytes),
+            HINT = 'Have models keep fewer versions, drop some, or have the limit raised with reyearn_alter_tenant().';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_image_quota(int) IS 'raises an error if the images of a tenant take more bytes than they may';
+
+-- Versions are written by the owner of the extension only: by C code, for those who may train the model.
+CREATE FUNCTION reyearn.put_live(tenant_id int, model_id bigint, version int, goes_back boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -298,12 +394,22 @@ BEGIN
     UPDATE reyearn.model_versions AS v SET is_live = false
      WHERE v.tenant_id = tenant_id AND v.model_id = model_id AND v.is_live
     RETURNING v.version INTO replaced;
-    UPDATE reyearn.model_versions AS v SET is_live = true, time_promoted = now(), replaced_version = replaced
+    -- Going back twice must lead further back, not forth again.
+    UPDATE reyearn.model_versions AS v
+       SET is_live = true, time_promoted = now(),
+           replaced_version = CASE WHEN goes_back THEN v.replaced_version ELSE replaced END
      WHERE v.tenant_id = tenant_id AND v.model_id = model_id AND v.version = version;
 END
 $$;
-COMMENT ON FUNCTION reyearn.make_live(int, bigint, int) IS
+COMMENT ON FUNCTION reyearn.put_live(int, bigint, int, boolean) IS
     'puts a version in the place of the live one; the model is locked and the version has its images';
+
+CREATE FUNCTION reyearn.make_live(model_id bigint, version int, goes_back boolean) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_make_live'
+    LANGUAGE C STRICT
+    SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION reyearn.make_live(bigint, int, boolean) IS
+    'puts a version of a model of the caller''s tenant in the place of the live one, or of the one that it had replaced';
 
 CREATE FUNCTION reyearn_promote(model text, version int) RETURNS void
     LANGUAGE plpgsql
@@ -330,7 +436,7 @@ BEGIN
             HINT = format('Train again with its parameters; reyearn_alter_model(%L, keep_versions => ...) keeps more.',
                           model);
     ELSIF NOT wanted.is_live THEN
-        PERFORM reyearn.make_live(tenant, id, version);
+        PERFORM reyearn.make_live(id, version, false);
     END IF;
 END
 $$;
@@ -365,11 +471,7 @@ BEGIN
                                       earlier.version, live.version) END,
             HINT = 'Call reyearn_promote() with a version that reyearn.model_versions shows as not pruned.';
     END IF;
-    -- Not make_live(): going back twice must lead further back, not forth again.
-    UPDATE reyearn.model_versions AS v SET is_live = false
-     WHERE v.tenant_id = tenant AND v.version_id = live.version_id;
-    UPDATE reyearn.model_versions AS v SET is_live = true, time_promoted = now()
-     WHERE v.tenant_id = tenant AND v.version_id = earlier.version_id;
+    PERFORM reyearn.make_live(id, earlier.version, true);
     RETURN earlier.version;
 END
 $$;

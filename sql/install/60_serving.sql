@@ -42,21 +42,35 @@ CREATE FUNCTION reyearn.image_algorithm(image bytea) RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.image_algorithm(bytea) IS 'algorithm that made an image';
 
-CREATE FUNCTION reyearn.store_image(model_id bigint, image bytea, class_ids bigint[]) RETURNS int
+CREATE FUNCTION reyearn.store_image(model_id bigint, image bytea, class_ids bigint[], is_new boolean) RETURNS int
     AS 'MODULE_PATHNAME', 'reyearn_store_image'
     LANGUAGE C VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION reyearn.store_image(bigint, bytea, bigint[]) IS
-    'stores an image as a new version of a model, with the given classes in the order of the image; returns its number';
+COMMENT ON FUNCTION reyearn.store_image(bigint, bytea, bigint[], boolean) IS
+    'stores an image as a new version of a model, with the given classes in the order of the image; a new model has nothing to learn until annotations change. Returns the number of the version';
 
 CREATE FUNCTION reyearn.class_ids(labels text[]) RETURNS bigint[]
-    LANGUAGE sql STABLE
+    LANGUAGE sql
     BEGIN ATOMIC
-        SELECT array_agg(c.class_id ORDER BY l.place)
-        FROM unnest(labels) WITH ORDINALITY AS l (label, place)
-        JOIN reyearn.classes c ON c.tenant_id = reyearn.current_tenant() AND c.label = reyearn.parse_label(l.label);
+        SELECT array_agg(reyearn.find_class(reyearn.parse_label(l.label)) ORDER BY l.place)
+          FROM unnest(labels) WITH ORDINALITY AS l (label, place);
     END;
 COMMENT ON FUNCTION reyearn.class_ids(text[]) IS 'ids of classes in the order of their labels, all of which exist';
+
+-- Bound at installation: nobody can put other functions in their place.
+CREATE FUNCTION reyearn.create_class(label text) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        SELECT @extschema@.reyearn_create_class(label, NULL);
+    END;
+COMMENT ON FUNCTION reyearn.create_class(text) IS 'reyearn_create_class, bound at installation';
+
+CREATE FUNCTION reyearn.create_model(name text, label_root text, algorithm text) RETURNS bigint
+    LANGUAGE sql
+    BEGIN ATOMIC
+        SELECT @extschema@.reyearn_create_model(name, label_root, algorithm => algorithm);
+    END;
+COMMENT ON FUNCTION reyearn.create_model(text, text, text) IS 'reyearn_create_model, bound at installation';
 
 CREATE FUNCTION reyearn_import_model(name text, image bytea) RETURNS int
     LANGUAGE plpgsql
@@ -65,7 +79,7 @@ AS $$
 DECLARE
     labels text[];
     types  text[];
-    id     bigint;
+    is_new boolean;
 BEGIN
     IF name IS NULL OR image IS NULL THEN
         RAISE null_value_not_allowed USING
@@ -73,17 +87,15 @@ BEGIN
             HINT = 'Give a name and an image made by reyearn_export_model().';
     END IF;
     labels := reyearn.image_labels(image);
-    PERFORM @extschema@.reyearn_create_class(l) FROM unnest(labels) AS l;
-    IF NOT EXISTS (SELECT FROM reyearn.models m
-                   WHERE m.tenant_id = reyearn.current_tenant() AND m.name = reyearn_import_model.name) THEN
+    PERFORM reyearn.create_class(l) FROM unnest(labels) AS l;
+    is_new := NOT EXISTS (SELECT FROM reyearn.models AS m
+                           WHERE m.tenant_id = reyearn.current_tenant() AND m.name = reyearn_import_model.name);
+    IF is_new THEN
         types := ARRAY(SELECT DISTINCT split_part(l, '.', 1) FROM unnest(labels) AS l);
-        id := @extschema@.reyearn_create_model(name, CASE WHEN cardinality(types) = 1 THEN types[1] ELSE '' END,
-                                               algorithm => reyearn.image_algorithm(image));
-        -- It comes trained, and is not trained anew before annotations change.
-        DELETE FROM reyearn.news AS n
-         WHERE n.tenant_id = reyearn.current_tenant() AND n.model_id = id;
+        PERFORM reyearn.create_model(name, CASE WHEN cardinality(types) = 1 THEN types[1] ELSE '' END,
+                                     reyearn.image_algorithm(image));
     END IF;
-    RETURN reyearn.store_image(reyearn.model_id(name), image, reyearn.class_ids(labels));
+    RETURN reyearn.store_image(reyearn.model_id(name), image, reyearn.class_ids(labels), is_new);
 END
 $$;
 COMMENT ON FUNCTION reyearn_import_model(text, bytea) IS

@@ -9,21 +9,23 @@ AS $$
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
     prediction record;
+    class bigint;
 BEGIN
     IF body IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"body" must not be NULL';
     END IF;
     LOOP
         SELECT * INTO prediction FROM reyearn.predict_row(body, model);
-        PERFORM FROM reyearn.classes AS c
-          WHERE c.tenant_id = tenant AND c.class_id = prediction.class_id
-            FOR KEY SHARE;
-        EXIT WHEN FOUND;    -- else another session has just merged or dropped the class
+        class := reyearn.find_class(prediction.label);
+        EXIT WHEN class IS NOT NULL;    -- else another session has just renamed, merged or dropped it
+        IF prediction.tenant_id <> tenant THEN
+            PERFORM reyearn.unknown_class(prediction.label);    -- a shared model knows the classes of its own tenant
+        END IF;
     END LOOP;
-    observation_id := @extschema@.reyearn_observe(body, metadata);
+    observation_id := reyearn.observe(body, metadata);
     INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, status, probability,
                                           predicted_by_tenant, predicted_by_version)
-    VALUES (tenant, observation_id, prediction.class_id, 'predicted', prediction.probability,
+    VALUES (tenant, observation_id, class, 'predicted', prediction.probability,
             prediction.tenant_id, prediction.version_id)
     ON CONFLICT ON CONSTRAINT annotations_identity DO UPDATE
        SET status = excluded.status, probability = excluded.probability,
@@ -36,7 +38,7 @@ BEGIN
     IF annotation_id IS NULL THEN    -- judged by a person, or predicted like this before
         SELECT a.annotation_id INTO annotation_id
           FROM reyearn.annotations AS a
-         WHERE a.tenant_id = tenant AND a.observation_id = observation_id AND a.class_id = prediction.class_id
+         WHERE a.tenant_id = tenant AND a.observation_id = observation_id AND a.class_id = class
            AND a.span IS NULL;
     END IF;
     label := prediction.label;

@@ -35,8 +35,8 @@ BEGIN
       FROM reyearn.runs AS r
      WHERE r.tenant_id = tenant_id AND r.model_id = model_id AND r.outcome = 'queued' AND r.params = params;
     IF NOT FOUND THEN
-        INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, params)
-        VALUES (tenant_id, model_id, 'queued', params)
+        INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, params, time_started)
+        VALUES (tenant_id, model_id, 'queued', params, NULL)
         RETURNING r.run_id INTO run_id;
     END IF;
 END
@@ -106,7 +106,52 @@ $$;
 COMMENT ON FUNCTION reyearn.is_model_free(int, bigint) IS
     'whether nobody else trains or changes the model, which nobody does then until the transaction ends';
 
--- Skips models that somebody else trains or changes just now: their turn comes a second later.
+CREATE FUNCTION reyearn.begin_run(tenant_id int, model_id bigint, run_id bigint, waiting bigint)
+    RETURNS reyearn.runs
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    run reyearn.runs;
+BEGIN
+    IF run_id IS NOT NULL THEN
+        UPDATE reyearn.runs AS r SET outcome = 'running', time_started = clock_timestamp()
+         WHERE r.tenant_id = tenant_id AND r.run_id = run_id
+        RETURNING r.* INTO run;
+        RETURN run;
+    END IF;
+    -- As the live version was trained, if that was after the model last changed: parameters that were tried with
+    -- reyearn_train() and won go on winning.
+    INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, is_requested, started_by, waiting, params)
+    SELECT m.tenant_id, m.model_id, 'running', false, pg_get_userbyid(m.owner), waiting,
+           coalesce((SELECT v.params - 'holdout'
+                       FROM reyearn.model_versions AS v
+                      WHERE v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
+                        AND v.data_digest IS NOT NULL AND v.time_created >= m.time_updated), '{}')
+      FROM reyearn.models AS m
+     WHERE m.tenant_id = tenant_id AND m.model_id = model_id
+    RETURNING r.* INTO run;
+    RETURN run;
+END
+$$;
+COMMENT ON FUNCTION reyearn.begin_run(int, bigint, bigint, bigint) IS
+    'records as running a run that was asked for or, for run_id NULL, a new one of a model that is due';
+
+CREATE FUNCTION reyearn.may_begin_training() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_may_begin_training'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.may_begin_training() IS
+    'whether no session of this database restores a dump; none begins to until the transaction ends';
+
+CREATE FUNCTION reyearn.has_training_place(tenant_id int) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_has_training_place'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.has_training_place(int) IS
+    'whether a tenant runs fewer trainings than it may: the place is taken until the transaction ends';
+
+-- Tenants take turns: first comes the one whose last training is the longest ago. Within a tenant, what was asked for
+-- comes first. Models that somebody else trains or changes just now are skipped: their turn comes a second later.
 CREATE FUNCTION reyearn.next_training(OUT tenant_id int, OUT model_id bigint, OUT run_id bigint, OUT params jsonb,
                                       OUT due_at timestamptz)
     LANGUAGE plpgsql
@@ -118,7 +163,7 @@ DECLARE
     later timestamptz;
 BEGIN
     -- A dump is being restored: to train in the middle of that would collide with what is still to come.
-    IF NOT pg_try_advisory_xact_lock(reyearn.restore_lock(), 0) THEN
+    IF NOT reyearn.may_begin_training() THEN
         due_at := clock_timestamp() + interval '5 s';
         RETURN;
     END IF;
@@ -131,45 +176,33 @@ BEGIN
      WHERE r.outcome = 'running';
 
     FOR candidate IN
-        SELECT r.tenant_id, r.model_id, r.run_id, r.params
-          FROM reyearn.runs AS r
-         WHERE r.outcome = 'queued'
-         ORDER BY r.run_id
+        WITH waiting AS MATERIALIZED (
+            SELECT r.tenant_id, r.model_id, r.run_id, NULL::bigint AS waiting, r.time_created AS due_at
+              FROM reyearn.runs AS r
+             WHERE r.outcome = 'queued'
+            UNION ALL
+            SELECT s.tenant_id, s.model_id, NULL, s.waiting, s.due_at
+              FROM reyearn.training_schedule AS s
+             WHERE s.due_at IS NOT NULL
+        ), tenants AS (
+            SELECT t.tenant_id,
+                   (SELECT max(r.time_started) FROM reyearn.runs AS r WHERE r.tenant_id = t.tenant_id) AS last_training
+              FROM (SELECT DISTINCT w.tenant_id FROM waiting AS w) AS t
+        )
+        SELECT w.tenant_id, w.model_id, w.run_id, w.waiting, w.due_at, w.due_at <= clock_timestamp() AS is_due
+          FROM waiting AS w
+          JOIN tenants AS t ON t.tenant_id = w.tenant_id
+         ORDER BY is_due DESC, CASE WHEN w.due_at <= clock_timestamp() THEN t.last_training END NULLS FIRST,
+                  w.run_id NULLS LAST, w.due_at
     LOOP
-        IF reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
-            UPDATE reyearn.runs AS r SET outcome = 'running', time_started = clock_timestamp()
-             WHERE r.tenant_id = candidate.tenant_id AND r.run_id = candidate.run_id;
-            tenant_id := candidate.tenant_id;
-            model_id := candidate.model_id;
-            run_id := candidate.run_id;
-            params := candidate.params;
-            RETURN;
-        END IF;
-        later := clock_timestamp() + interval '1 s';
-    END LOOP;
-
-    FOR candidate IN
-        SELECT s.tenant_id, s.model_id, s.waiting, s.due_at
-          FROM reyearn.training_schedule AS s
-         WHERE s.due_at IS NOT NULL
-         ORDER BY s.due_at
-    LOOP
-        IF candidate.due_at > clock_timestamp() THEN
+        IF NOT candidate.is_due THEN    -- nor are those after it
             due_at := least(candidate.due_at, later);
             RETURN;
         END IF;
-        IF reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
-            -- As the live version was trained, if that was after the model last changed: parameters that were tried
-            -- with reyearn_train() and won go on winning.
-            INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, is_requested, started_by, waiting, params)
-            SELECT m.tenant_id, m.model_id, 'running', false, pg_get_userbyid(m.owner), candidate.waiting,
-                   coalesce((SELECT v.params - 'holdout'
-                               FROM reyearn.model_versions AS v
-                              WHERE v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
-                                AND v.data_digest IS NOT NULL AND v.time_created >= m.time_updated), '{}')
-              FROM reyearn.models AS m
-             WHERE m.tenant_id = candidate.tenant_id AND m.model_id = candidate.model_id
-            RETURNING r.tenant_id, r.model_id, r.run_id, r.params INTO tenant_id, model_id, run_id, params;
+        IF reyearn.has_training_place(candidate.tenant_id)
+           AND reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
+            SELECT b.tenant_id, b.model_id, b.run_id, b.params INTO tenant_id, model_id, run_id, params
+              FROM reyearn.begin_run(candidate.tenant_id, candidate.model_id, candidate.run_id, candidate.waiting) AS b;
             RETURN;
         END IF;
         later := clock_timestamp() + interval '1 s';

@@ -136,7 +136,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
         ), restore AS (
             SELECT min(l.pid) AS pid
               FROM pg_locks AS l
-             WHERE l.locktype = 'advisory' AND l.classid = reyearn.restore_lock()::oid AND l.objid = 0 AND l.objsubid = 2
+             WHERE l.locktype = 'advisory' AND l.classid = 'reyearn.tenants'::regclass AND l.objid = 0 AND l.objsubid = 4
                AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
                AND l.mode = 'ShareLock'
         )

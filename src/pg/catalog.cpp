@@ -4,6 +4,7 @@
 
 #include "pg/datum.hpp"
 #include "pg/settings.hpp"
+#include "pg/tenants.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -24,7 +25,8 @@ enum {
   kVersionsTimePruned = 22,
 };
 enum { kImagesData = 5 };
-enum { kClassesLabel = 3 };
+enum { kClassesTenantId = 1, kClassesClassId, kClassesLabel };
+enum { kSharesTenantId = 1, kSharesModelId, kSharesToTenantId, kSharesTimeCreated = 5 };
 enum { kRowId = 2 };  // of models, versions and classes
 enum { kMergedIntoClassId = 3 };
 enum { kObservationsId = 2 };
@@ -98,31 +100,74 @@ std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, S
   return model;
 }
 
-// The only model of the tenant; an error that lists the names when there are several.
+// Whether a model is shared with a tenant.
+bool find_share(ModelRow& model, int to_tenant_id, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kSharesTenantId, model.tenant_id), int8_key(kSharesModelId, model.model_id),
+                        int4_key(kSharesToTenantId, to_tenant_id)};
+  IndexScan s = begin_scan("model_shares", "model_shares_pkey", keys, 3, snapshot);
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    model.is_shared = true;
+    model.share = state_of(s, row);
+  }
+  end_scan(s);
+  return model.is_shared;
+}
+
+// A model named tenant/name.
+std::optional<ModelRow> find_model_of(std::string_view tenant_name, std::string_view name, Snapshot snapshot) {
+  const Tenant* const tenant = find_tenant(c_string(tenant_name));
+  if (tenant == nullptr) return std::nullopt;
+  const int tenant_id = tenant->tenant_id;
+  std::optional<ModelRow> model = find_model_named(tenant_id, name, snapshot);
+  if (!model || may_use_tenant(tenant_id)) return model;
+  const std::optional<int> mine = current_tenant_if_any();
+  if (!mine || !find_share(*model, *mine, snapshot)) return std::nullopt;
+  return model;
+}
+
+// Names for an error that lists them.
+class NameList {
+ public:
+  NameList() { initStringInfo(&names_); }
+  void add(std::string_view name) {
+    constexpr int kMostNames = 20;
+    if (++count_ == kMostNames + 1) appendStringInfoString(&names_, ", and more");
+    if (count_ > kMostNames) return;
+    appendStringInfo(&names_, "%s\"%.*s\"", count_ > 1 ? ", " : "", static_cast<int>(name.size()), name.data());
+  }
+  int count() const { return count_; }
+  const char* text() const { return names_.data; }
+
+ private:
+  StringInfoData names_;  // of PostgreSQL's memory: nothing to destroy
+  int count_ = 0;
+};
+
+// The only model of the tenant or, if it has none, the only one that is shared with it.
 ModelRow only_model(int tenant_id, Snapshot snapshot) {
-  constexpr int kMostNames = 20;
   ScanKeyData key = int4_key(kModelsTenantId, tenant_id);
   IndexScan s = begin_scan("models", "models_tenant_id_name_key", &key, 1, snapshot);
   ModelRow model{tenant_id, 0, {}};
-  int count = 0;
-  StringInfoData names;
-  initStringInfo(&names);
-  for (HeapTuple row; HeapTupleIsValid(row = next_row(s)); ++count) {
+  NameList names;
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
     model.model_id = DatumGetInt64(column(s, row, kModelsModelId));
     model.state = state_of(s, row);
-    const std::string_view name = text_view(column(s, row, kModelsName));
-    if (count < kMostNames) {
-      appendStringInfo(&names, "%s\"%.*s\"", count > 0 ? ", " : "", static_cast<int>(name.size()), name.data());
-    }
+    names.add(text_view(column(s, row, kModelsName)));
   }
   end_scan(s);
-  if (count == 0) {
+  if (names.count() == 0) {
+    const auto add = [](const char* name, TimestampTz, void* list) { static_cast<NameList*>(list)->add(name); };
+    visit_shared_models(tenant_id, snapshot, add, &names);
+    if (names.count() == 1)
+      return find_model(std::string_view(names.text()).substr(1, std::strlen(names.text()) - 2), snapshot);
+  }
+  if (names.count() == 0) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model"),
                     errhint("Create one with reyearn_create_model().")));
   }
-  if (count > 1) {
+  if (names.count() > 1) {
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there are several models, and none was named"),
-                    errdetail("The models are %s%s.", names.data, count > kMostNames ? ", and more" : ""),
+                    errdetail("The models are %s.", names.text()),
                     errhint("Name one of them, or set reyearn.default_model.")));
   }
   return model;
@@ -222,6 +267,8 @@ Oid owner_of_relation(Oid relation) {
   return owner;
 }
 
+Oid extension_owner() { return owner_of_relation(relation_oid("models")); }
+
 void check_may_read(const char* table) { check_may_read(relation_oid(table)); }
 
 void check_may_read(Oid table) {
@@ -232,8 +279,11 @@ void check_may_read(Oid table) {
 ModelRow find_model(std::string_view name, Snapshot snapshot) {
   const bool is_default = name.data() == nullptr;
   if (is_default) name = settings().default_model;
-  if (is_default && name.empty()) return only_model(kDefaultTenant, snapshot);
-  const std::optional<ModelRow> model = find_model_named(kDefaultTenant, name, snapshot);
+  if (is_default && name.empty()) return only_model(current_tenant(), snapshot);
+  const std::size_t slash = name.find('/');
+  const std::optional<ModelRow> model = slash == std::string_view::npos
+                                            ? find_model_named(current_tenant(), name, snapshot)
+                                            : find_model_of(name.substr(0, slash), name.substr(slash + 1), snapshot);
   if (!model) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", c_string(name)),
                     is_default ? errdetail("It is what reyearn.default_model names.") : 0,
@@ -243,13 +293,40 @@ ModelRow find_model(std::string_view name, Snapshot snapshot) {
   return *model;
 }
 
+ModelRow find_own_model(std::string_view name, Snapshot snapshot) {
+  const ModelRow model = find_model(name, snapshot);
+  if (model.is_shared) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("model \"%s\" is shared for predictions only", model_name(model, snapshot)),
+                    errdetail("It belongs to another tenant."),
+                    errhint("Use it with reyearn_predict(), reyearn_predict_proba() or reyearn_classify().")));
+  }
+  return model;
+}
+
+void visit_shared_models(int tenant_id, Snapshot snapshot, void (*visit)(const char* name, TimestampTz since, void*),
+                         void* argument) {
+  ScanKeyData key = int4_key(kSharesToTenantId, tenant_id);
+  IndexScan s = begin_scan("model_shares", "model_shares_to", &key, 1, snapshot);
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
+    const ModelRow model{
+        DatumGetInt32(column(s, row, kSharesTenantId)), DatumGetInt64(column(s, row, kSharesModelId)), {}};
+    const Tenant* const tenant = find_tenant(model.tenant_id);
+    const char* const name = model_name(model, snapshot);
+    if (tenant == nullptr || name == nullptr) continue;
+    visit(psprintf("%s/%s", tenant->name, name), DatumGetTimestampTz(column(s, row, kSharesTimeCreated)), argument);
+  }
+  end_scan(s);
+}
+
 char* model_name(const ModelRow& model, Snapshot snapshot) {
   ScanKeyData keys[] = {int4_key(kModelsTenantId, model.tenant_id), int8_key(kModelsModelId, model.model_id)};
   IndexScan s = begin_scan("models", "models_pkey", keys, 2, snapshot);
   char* name = nullptr;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) name = c_string(text_view(column(s, row, kModelsName)));
   end_scan(s);
-  return name;
+  const Tenant* const other = name != nullptr && model.is_shared ? find_tenant(model.tenant_id) : nullptr;
+  return other != nullptr ? psprintf("%s/%s", other->name, name) : name;
 }
 
 std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snapshot) {
@@ -314,6 +391,58 @@ ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot)
   }
   end_scan(s);
   return found;
+}
+
+namespace {
+
+// The number of the class, once the row at `place` is locked and if it still has the label; not when it has changed or
+// gone meanwhile. The lock is that of a foreign key's check.
+std::optional<std::int64_t> lock_class_row(const IndexScan& s, ItemPointerData place, const ScanKeyData& label,
+                                           Snapshot snapshot) {
+  TupleTableSlot* const slot = table_slot_create(s.table, nullptr);
+  uint8 flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+  if (!IsolationUsesXactSnapshot()) flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+  TM_FailureData failure;
+  const TM_Result result = table_tuple_lock(s.table, &place, snapshot, slot, GetCurrentCommandId(false),
+                                            LockTupleKeyShare, LockWaitBlock, flags, &failure);
+  if (result != TM_Ok && IsolationUsesXactSnapshot()) {
+    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                    errmsg("could not serialize access due to concurrent update"), errhint("Retry the transaction.")));
+  }
+  std::optional<std::int64_t> id;
+  if (result == TM_Ok) {
+    bool is_null;
+    const Datum now = slot_getattr(slot, kClassesLabel, &is_null);
+    if (DatumGetBool(FunctionCall2(const_cast<FmgrInfo*>(&label.sk_func), now, label.sk_argument))) {
+      id = DatumGetInt64(slot_getattr(slot, kClassesClassId, &is_null));
+    }
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  return id;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> lock_class(int tenant_id, Datum label) {
+  for (;;) {
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const Snapshot snapshot = GetActiveSnapshot();
+    ScanKeyData keys[2] = {int4_key(kClassesTenantId, tenant_id), {}};
+    const Relation classes = table_open(relation_oid("classes"), RowShareLock);
+    const Oid type = TupleDescAttr(RelationGetDescr(classes), kClassesLabel - 1)->atttypid;
+    const TypeCacheEntry* const ltree = lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO);
+    ScanKeyInit(&keys[1], kClassesLabel, BTEqualStrategyNumber, ltree->eq_opr_finfo.fn_oid, label);
+    IndexScan s = begin_scan("classes", "classes_tenant_id_label_key", keys, 2, snapshot);
+    const HeapTuple row = next_row(s);
+    const bool is_there = HeapTupleIsValid(row);
+    std::optional<std::int64_t> id;
+    if (is_there) id = lock_class_row(s, row->t_self, keys[1], snapshot);
+    end_scan(s);
+    table_close(classes, NoLock);
+    PopActiveSnapshot();
+    if (id || !is_there) return id;
+  }
 }
 
 std::optional<std::int64_t> find_observation(int tenant_id, Datum content_hash, Snapshot snapshot) {

@@ -3,7 +3,7 @@
 // All functions may raise PostgreSQL errors: call them with no C++ object alive, or in pg_call. They read what the
 // given snapshot shows, or, for NULL, what is committed now: by the catalog snapshot, which for these tables is taken
 // anew each time, and which parallel workers may take too. They bypass row security, as every read by C code does:
-// check_may_read first.
+// check_may_read first, and the tenant (tenants.hpp).
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,6 @@
 #include "pg/postgres.hpp"
 
 namespace reyearn::pg {
-
-inline constexpr int kDefaultTenant = 0;
 
 // One state of a row: its number, where it lies in which file of its table, and who wrote it. A change of the row makes
 // another one, and so does what rewrites the table.
@@ -32,6 +30,10 @@ struct ModelRow {
   int tenant_id;
   std::int64_t model_id;
   RowState state;
+  // For a model of a tenant that the caller may not use, but which shares the model with the tenant he acts for: it
+  // serves to predict and for nothing else.
+  bool is_shared = false;
+  RowState share = {};
 };
 
 struct VersionRow {
@@ -53,16 +55,25 @@ bool shows(Snapshot snapshot, const RowState& state);
 // oid of a table or index of schema reyearn; an error when the extension is not installed.
 Oid relation_oid(const char* name);
 Oid owner_of_relation(Oid relation);
+// The role that owns the tables, and with whose rights versions, images and runs are written.
+Oid extension_owner();
 
 // Error unless the current user may read that table of schema reyearn.
 void check_may_read(const char* table);
 void check_may_read(Oid table);
 
-// The model of that name; for one without data, what reyearn.default_model names, else the only model there is.
-// An error that says what to do when there is none such.
+// The model of that name that the current tenant has, or that is named tenant/name and shared with it; for one without
+// data, what reyearn.default_model names, else the only model there is. An error that says what to do when there is none
+// such; a model that the caller may not use does not exist for him.
 ModelRow find_model(std::string_view name, Snapshot snapshot);
+// The same, and an error for a shared one.
+ModelRow find_own_model(std::string_view name, Snapshot snapshot);
 
-// The name of a model in the current context; nullptr when it is gone.
+// Calls visit(model, since) with each model that other tenants share with this one.
+void visit_shared_models(int tenant_id, Snapshot snapshot, void (*visit)(const char* name, TimestampTz since, void*),
+                         void* argument);
+
+// The name of a model in the current context, tenant/name for a shared one; nullptr when it is gone.
 char* model_name(const ModelRow& model, Snapshot snapshot);
 
 std::optional<VersionRow> find_live_version(const ModelRow& model, Snapshot snapshot);
@@ -88,6 +99,9 @@ struct ClassRow {
 
 // What a class is now, through merges.
 ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot);
+
+// Number of the class with that label, locked against being renamed or dropped until the transaction ends.
+std::optional<std::int64_t> lock_class(int tenant_id, Datum label);
 
 // Id of the observation with that text.
 std::optional<std::int64_t> find_observation(int tenant_id, Datum content_hash, Snapshot snapshot);

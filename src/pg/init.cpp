@@ -3,6 +3,7 @@
 #include "pg/launcher.hpp"
 #include "pg/registry.hpp"
 #include "pg/settings.hpp"
+#include "pg/tenants.hpp"
 #include "pg/transaction_end.hpp"
 
 #include "pg/postgres.hpp"
@@ -18,4 +19,5 @@ void _PG_init(void) {
   reyearn::pg::Background::reserve();
   reyearn::pg::register_launcher();
   reyearn::pg::watch_transactions();
+  reyearn::pg::watch_tenants();
 }

@@ -19,6 +19,7 @@
 #include "pg/call_site.hpp"
 #include "pg/guard.hpp"
 #include "pg/settings.hpp"
+#include "pg/tenants.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -44,9 +45,10 @@ SnapshotIdentity identify(Snapshot snapshot) {
   return identity;
 }
 
-// Who asks for which model. The role and the default may change between two calls with the same snapshot.
+// Who asks for which model, and for which tenant. All that may change between two calls with the same snapshot.
 struct Request {
   Oid role;
+  std::optional<int> tenant;
   bool is_default;
   std::string_view name;
 
@@ -55,12 +57,14 @@ struct Request {
 
 Request identify(std::string_view name) {
   const bool is_default = name.data() == nullptr;
-  return {GetUserId(), is_default, is_default ? std::string_view(settings().default_model) : name};
+  const std::optional<int> tenant = pg_call([] { return current_tenant_if_any(); });
+  return {GetUserId(), tenant, is_default, is_default ? std::string_view(settings().default_model) : name};
 }
 
 // What was found for a request.
 struct Answer {
   Oid role = InvalidOid;
+  std::optional<int> tenant;
   bool is_default = false;
   std::string name;
   ModelRow model;
@@ -68,7 +72,7 @@ struct Answer {
   SnapshotIdentity checked_for;
 
   bool is_to(const Request& request) const {
-    return role == request.role && is_default == request.is_default && name == request.name;
+    return role == request.role && tenant == request.tenant && is_default == request.is_default && name == request.name;
   }
 };
 
@@ -86,12 +90,15 @@ struct ServingSite {
   Answer answer;
 };
 
-// May raise PostgreSQL errors.
+// May raise PostgreSQL errors. Rights last: to look at the rows takes in what others have changed of them.
 bool still_holds(const Answer& answer, const Request& request, Snapshot snapshot) {
-  if (!shows(snapshot, answer.model.state) || !shows(snapshot, answer.served->version().state)) return false;
-  check_may_read(answer.model.state.table);
+  const ModelRow& model = answer.model;
+  if (!shows(snapshot, model.state) || !shows(snapshot, answer.served->version().state)) return false;
+  check_may_read(model.state.table);
+  if (request.tenant != current_tenant_if_any()) return false;
+  if (model.is_shared ? !shows(snapshot, model.share) : !may_use_tenant(model.tenant_id)) return false;
   // Another model may have been created beside what was the only one.
-  return !request.names_none() || find_model({}, snapshot).model_id == answer.model.model_id;
+  return !request.names_none() || find_model({}, snapshot).model_id == model.model_id;
 }
 
 Answer* find_answer(const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
@@ -107,13 +114,13 @@ Answer* find_answer(const Request& request, const SnapshotIdentity& now, Snapsho
 }
 
 Answer& look_up(std::string_view name, const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
-  Answer answer{request.role, request.is_default, std::string(request.name), {}, nullptr, now};
+  Answer answer{request.role, request.tenant, request.is_default, std::string(request.name), {}, nullptr, now};
   const VersionRow version = pg_call([&] {
     check_may_read("models");
     answer.model = find_model(name, snapshot);
     return require_live_version(answer.model, snapshot);
   });
-  answer.served = std::make_shared<ServedModel>(version, load_model(version, snapshot));
+  answer.served = std::make_shared<ServedModel>(version, load_model(version, snapshot), answer.model.is_shared);
   std::list<Answer>& all = answers();
   all.remove_if([&](const Answer& known) { return known.is_to(request); });
   all.push_front(std::move(answer));
@@ -133,6 +140,10 @@ VersionRow require_live_version(const ModelRow& model, Snapshot snapshot) {
   const std::optional<VersionRow> live = find_live_version(model, snapshot);
   if (live) return *live;
   const char* name = model_name(model, snapshot);
+  if (model.is_shared) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("model \"%s\" has no live version", name),
+                    errhint("Ask the tenant that shares it.")));
+  }
   const int newest = newest_version(model, snapshot);
   if (newest == 0) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("model \"%s\" has no live version", name),

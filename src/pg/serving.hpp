@@ -48,8 +48,10 @@ struct ServedClass {
 
 class ServedModel {
  public:
-  ServedModel(const VersionRow& version, ModelPin model)
+  // One that is shared by another tenant gives rounded probabilities, so that it cannot be copied by asking it.
+  ServedModel(const VersionRow& version, ModelPin model, bool is_shared)
       : version_(version),
+        is_shared_(is_shared),
         model_(std::move(model)),
         predictor_(model_->view()),
         classes_(model_->view().class_count()) {}
@@ -57,6 +59,7 @@ class ServedModel {
   const VersionRow& version() const { return version_; }
   const ModelView& view() const { return model_->view(); }
   const LoadedModel& loaded() const { return *model_; }
+  bool is_shared() const { return is_shared_; }
 
   // Which snapshot the calls below are made with, until it is set anew.
   void set_snapshot(Snapshot snapshot, const SnapshotIdentity& identity) {
@@ -77,6 +80,7 @@ class ServedModel {
   void look_up(std::uint32_t class_index, ServedClass& known);
 
   VersionRow version_;
+  bool is_shared_;
   ModelPin model_;
   Predictor predictor_;
   std::vector<ServedClass> classes_;

@@ -22,6 +22,9 @@ void define_settings() {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   DefineCustomStringVariable("reyearn.default_model", "Model that is used when a call names none.", nullptr,
                              &current.default_model, "", PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("reyearn.tenant", "Tenant to act for, among those that the role may use.",
+                             "Needed only by roles that may use several.", &current.tenant, "", PGC_USERSET, 0, nullptr,
+                             nullptr, nullptr);
   DefineCustomIntVariable("reyearn.training_threads", "Threads that one training uses.",
                           "More than the number of cores gain nothing.", &current.training_threads, std::min(cores, 4),
                           1, kMaxThreads, PGC_USERSET, 0, nullptr, nullptr, nullptr);

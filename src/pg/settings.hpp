@@ -5,6 +5,7 @@ namespace reyearn::pg {
 
 struct Settings {
   char* default_model = nullptr;  // empty: none
+  char* tenant = nullptr;         // that was chosen; empty: none
   int training_threads = 0;
   int max_workers = 0;             // trainings in the background at a time; 0: none
   int probe_interval_s = 0;        // between two searches for trainings that nobody has announced

@@ -5,11 +5,13 @@
 
 #include "core/error.hpp"
 #include "core/version.hpp"
+#include "pg/acts_as.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/parameters.hpp"
 #include "pg/serving.hpp"
 #include "pg/stored_image.hpp"
+#include "pg/tenants.hpp"
 #include "pg/training_data.hpp"
 #include "pg/training_store.hpp"
 
@@ -57,7 +59,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(reyearn_model_id);
 PGDLLEXPORT Datum reyearn_model_id(PG_FUNCTION_ARGS) {
   check_may_read("models");
-  PG_RETURN_INT64(find_model(optional_text(fcinfo, 0), GetActiveSnapshot()).model_id);
+  PG_RETURN_INT64(find_own_model(optional_text(fcinfo, 0), GetActiveSnapshot()).model_id);
 }
 
 PG_FUNCTION_INFO_V1(reyearn_check_params);
@@ -112,7 +114,7 @@ PGDLLEXPORT Datum reyearn_export_model(PG_FUNCTION_ARGS) {
   }
   check_may_read("model_images");
   const Snapshot snapshot = GetActiveSnapshot();
-  const ModelRow model = find_model(optional_text(fcinfo, 0), snapshot);
+  const ModelRow model = find_own_model(optional_text(fcinfo, 0), snapshot);
   const VersionRow version =
       PG_ARGISNULL(1) ? require_live_version(model, snapshot) : require_version(model, PG_GETARG_INT32(1), snapshot);
   if (static_cast<Size>(version.image_bytes) + VARHDRSZ > MaxAllocSize) {
@@ -153,12 +155,14 @@ PGDLLEXPORT Datum reyearn_image_algorithm(PG_FUNCTION_ARGS) {
   });
 }
 
-// Stores an image as a new version of a model, its classes being the given ones.
+// Stores an image as a new version of a model of the caller's tenant, its classes being the given ones.
 PG_FUNCTION_INFO_V1(reyearn_store_image);
 PGDLLEXPORT Datum reyearn_store_image(PG_FUNCTION_ARGS) {
   check_may_read("models");
-  const ModelRow id{kDefaultTenant, PG_GETARG_INT64(0), {}};
+  const ModelRow id{current_tenant(), PG_GETARG_INT64(0), {}};
   const std::span<const std::byte> bytes = bytes_view(PG_GETARG_DATUM(1));
+  const bool is_new = PG_GETARG_BOOL(3);
+  const Oid owner = extension_owner();
   Datum* class_ids;
   int count;
   deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &class_ids,
@@ -170,12 +174,44 @@ PGDLLEXPORT Datum reyearn_store_image(PG_FUNCTION_ARGS) {
     for (std::uint32_t c = 0; c < view.class_count() && c < static_cast<std::uint32_t>(count); ++c) {
       classes.push_back({DatumGetInt64(class_ids[c]), std::string(view.label(c))});
     }
+    const ActsAs acting(owner);
     Spi spi;
-    const int stored = store_imported_version(spi, lock_model(spi, id), with_classes(image, classes));
+    const ModelDefinition model = lock_model(spi, id);
+    const int stored = store_imported_version(spi, model, with_classes(image, classes));
+    if (is_new) delete_news(spi, model, read_news(spi, model));
     spi.finish();
     return stored;
   });
   PG_RETURN_INT32(version);
+}
+
+// Puts a version of a model of the caller's tenant in the place of the live one.
+PG_FUNCTION_INFO_V1(reyearn_make_live);
+PGDLLEXPORT Datum reyearn_make_live(PG_FUNCTION_ARGS) {
+  const int tenant_id = current_tenant();
+  const Oid owner = extension_owner();
+  guard([&] {
+    const ActsAs acting(owner);
+    Spi spi;
+    spi.execute("SELECT reyearn.put_live($1, $2, $3, $4)", {spi_int4(tenant_id), spi_int8(PG_GETARG_INT64(0)),
+                                                            spi_int4(PG_GETARG_INT32(1)), spi_bool(PG_GETARG_BOOL(2))});
+    spi.finish();
+  });
+  PG_RETURN_VOID();
+}
+
+// What other tenants share with the caller's.
+PG_FUNCTION_INFO_V1(reyearn_list_shared_models);
+PGDLLEXPORT Datum reyearn_list_shared_models(PG_FUNCTION_ARGS) {
+  ReturnSetInfo* result = begin_result(fcinfo);
+  const auto put = [](const char* name, TimestampTz since, void* into) {
+    auto* const set = static_cast<ReturnSetInfo*>(into);
+    Datum values[] = {text_datum(name), TimestampTzGetDatum(since)};
+    bool nulls[] = {false, false};
+    tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+  };
+  visit_shared_models(current_tenant(), GetActiveSnapshot(), put, result);
+  return Datum{0};
 }
 
 }  // extern "C"

@@ -62,7 +62,10 @@ std::vector<LabelProbability> probabilities(ServedModel& served, std::string_vie
     by_label.try_emplace(prefix, LabelProbability{prefix, one.class_id, 0}).first->second.probability += kept[i];
   }
   std::vector<LabelProbability> result;
-  for (auto& [label, one] : by_label) result.push_back(std::move(one));
+  for (auto& [label, one] : by_label) {
+    if (served.is_shared()) one.probability = std::round(one.probability * 1000) / 1000;
+    result.push_back(std::move(one));
+  }
   std::stable_sort(result.begin(), result.end(),
                    [](const LabelProbability& a, const LabelProbability& b) { return a.probability > b.probability; });
   return result;

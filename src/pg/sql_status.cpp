@@ -9,6 +9,7 @@
 #include "pg/guard.hpp"
 #include "pg/registry.hpp"
 #include "pg/settings.hpp"
+#include "pg/tenants.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -70,6 +71,26 @@ double microseconds(const Usage& usage) {
          static_cast<double>(usage.calls) / 1000;
 }
 
+std::vector<EntryFacts> list_entries(Oid images) {
+  std::vector<EntryFacts> entries(Registry::kMostEntries);
+  entries.resize(static_cast<std::size_t>(registry().list(images, entries.data(), Registry::kMostEntries)));
+  return entries;
+}
+
+// What the table in shared memory has of the tenants that the caller may use.
+RegistryFacts own_facts(Oid images) {
+  RegistryFacts facts;
+  facts.capacity = registry().facts().capacity;
+  for (const EntryFacts& entry : list_entries(images)) {
+    if (!pg_call([&] { return may_use_tenant(entry.identity.tenant_id); })) continue;
+    const bool is_retired = entry.state == ImageState::kRetired;
+    if (entry.state != ImageState::kLive && !is_retired) continue;
+    ++(is_retired ? facts.retired : facts.live);
+    (is_retired ? facts.retired_bytes : facts.live_bytes) += entry.bytes;
+  }
+  return facts;
+}
+
 void put(ReturnSetInfo* result, const EntryFacts& entry) {
   Datum values[] = {Int32GetDatum(entry.identity.tenant_id),
                     Int64GetDatum(entry.identity.version_id),
@@ -95,19 +116,23 @@ PGDLLEXPORT Datum reyearn_shared_images(PG_FUNCTION_ARGS) {
   auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   const Oid images = relation_oid("model_images");
   guard([&] {
-    std::vector<EntryFacts> entries(Registry::kMostEntries);
-    entries.resize(static_cast<std::size_t>(registry().list(images, entries.data(), Registry::kMostEntries)));
+    const std::vector<EntryFacts> entries = list_entries(images);
     pg_call([&] {
-      for (const EntryFacts& entry : entries) put(result, entry);
+      for (const EntryFacts& entry : entries) {
+        if (may_use_tenant(entry.identity.tenant_id)) put(result, entry);
+      }
     });
   });
   return Datum{0};
 }
 
+// What all databases and tenants have together, for those who see all tenants; others are told of their own versions.
 PG_FUNCTION_INFO_V1(reyearn_shared_memory);
 PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
   const TupleDesc descriptor = row_type(fcinfo);
-  const RegistryFacts facts = guard([] { return registry().facts(); });
+  const bool sees_all = sees_all_tenants();
+  const Oid images = relation_oid("model_images");
+  const RegistryFacts facts = guard([&] { return sees_all ? registry().facts() : own_facts(images); });
   const char* why = name_of(facts.last_fallback);
   Datum values[] = {BoolGetDatum(is_library_preloaded()),
                     Int32GetDatum(facts.capacity),
@@ -123,6 +148,7 @@ PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
                     why != nullptr ? text_datum(why) : Datum{0},
                     TimestampTzGetDatum(facts.last_fallback_time)};
   bool nulls[std::size(values)] = {};
+  nulls[7] = nulls[8] = nulls[9] = nulls[10] = !sees_all;
   nulls[11] = nulls[12] = why == nullptr;
   return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
@@ -130,17 +156,19 @@ PGDLLEXPORT Datum reyearn_shared_memory(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(reyearn_background);
 PGDLLEXPORT Datum reyearn_background(PG_FUNCTION_ARGS) {
   const TupleDesc descriptor = row_type(fcinfo);
+  const bool sees_all = sees_all_tenants();
   const BackgroundFacts facts = guard([] { return background().facts(); });
   Datum values[] = {BoolGetDatum(facts.is_there), Int32GetDatum(facts.launcher), Int32GetDatum(facts.workers),
                     Int32GetDatum(settings().max_workers), TimestampTzGetDatum(facts.lacked_worker)};
-  bool nulls[] = {false, facts.launcher == 0, false, false, facts.lacked_worker == 0};
+  bool nulls[] = {false, facts.launcher == 0, !sees_all, false, facts.lacked_worker == 0};
   return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }
 
 PG_FUNCTION_INFO_V1(reyearn_training_now);
 PGDLLEXPORT Datum reyearn_training_now(PG_FUNCTION_ARGS) {
   const TupleDesc descriptor = row_type(fcinfo);
-  const std::optional<TrainingFacts> now = guard([] { return background().training(); });
+  std::optional<TrainingFacts> now = guard([] { return background().training(); });
+  if (now && !may_use_tenant(now->tenant_id)) now.reset();
   Datum values[8] = {};
   bool nulls[8];
   std::fill(std::begin(nulls), std::end(nulls), !now);

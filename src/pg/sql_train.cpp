@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "pg/acts_as.hpp"
 #include "pg/background.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
@@ -16,14 +17,20 @@ namespace reyearn::pg {
 
 namespace {
 
-TrainingResult train_now(std::string_view name, Datum params) {
-  Spi spi;
-  TrainingTask task;
-  task.model = pg_call([&] {
+ModelRow trained_model(std::string_view name) {
+  return pg_call([&] {
     check_may_read("models");
-    return find_model(name, GetActiveSnapshot());
+    return find_own_model(name, GetActiveSnapshot());
   });
+}
+
+TrainingResult train_now(std::string_view name, Datum params) {
+  TrainingTask task;
+  task.model = trained_model(name);
   task.params = params;
+  task.reader = GetUserId();
+  const ActsAs acting(pg_call([] { return extension_owner(); }));
+  Spi spi;
   const TrainingResult result = run_training(spi, task);
   spi.finish();
   return result;
@@ -40,11 +47,9 @@ TrainingResult train_later(std::string_view name, Datum params) {
                 "The server's shared memory had no room left for reyearn, which is not preloaded.",
                 "Add it to shared_preload_libraries and restart the server.");
   }
+  const ModelRow model = trained_model(name);
+  const ActsAs acting(pg_call([] { return extension_owner(); }));
   Spi spi;
-  const ModelRow model = pg_call([&] {
-    check_may_read("models");
-    return find_model(name, GetActiveSnapshot());
-  });
   const TrainingResult result = queue_run(spi, model, params);
   spi.finish();
   return result;

@@ -6,8 +6,10 @@
 #include "core/model/view.hpp"
 #include "pg/acts_as.hpp"
 #include "pg/guard.hpp"
+#include "pg/locks.hpp"
 #include "pg/parameters.hpp"
 #include "pg/settings.hpp"
+#include "pg/tenants.hpp"
 #include "pg/training_data.hpp"
 
 #include "pg/postgres.hpp"
@@ -60,9 +62,32 @@ struct Trained {
   std::optional<TrainingOutcome> outcome;
 };
 
+// A member of the tenant may have left it.
+void require_tenant(const ModelDefinition& model) {
+  pg_call([&] {
+    if (may_use_tenant(model.id.tenant_id)) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the owner of the model may not use its tenant any more"),
+             errhint("Give it another owner with reyearn_alter_model().")));
+  });
+}
+
+void require_place(const TrainingTask& task) {
+  pg_call([&] {
+    const int tenant_id = task.model.tenant_id;
+    if (take_training_place(tenant_id)) return;
+    const Tenant* const tenant = find_tenant(tenant_id);
+    // A worker tries again later.
+    ereport(ERROR, (errcode(task.reader ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("tenant \"%s\" may not run more trainings at a time", tenant->name),
+                    errdetail("It may run %d.", tenant->max_trainings),
+                    errhint("Wait for one to end, or call reyearn_train() with wait => false.")));
+  });
+}
+
 Trained read_and_train(Spi& spi, const ModelDefinition& model, const Parameters& parameters, const TrainingTask& task) {
-  std::optional<ActsAs> owner;
-  if (task.is_background) owner.emplace(model.owner);
+  const ActsAs reader(task.reader.value_or(model.owner));
+  if (!task.reader) require_tenant(model);
   Trained trained;
   TrainingRequest& request = trained.request;
   request = make_request(spi, model, parameters, task);
@@ -98,6 +123,7 @@ TrainingResult train_and_store(Spi& spi, const ModelDefinition& model, const Par
 }  // namespace
 
 TrainingResult run_training(Spi& spi, const TrainingTask& task) {
+  require_place(task);
   const ModelDefinition model = lock_model(spi, task.model);
   Parameters parameters = model.parameters;
   set_parameters(parameters, task.params, true);

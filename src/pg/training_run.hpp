@@ -17,12 +17,13 @@ struct TrainingTask {
   ModelRow model;
   Datum params;                        // jsonb: parameters for this training only
   std::optional<std::int64_t> run_id;  // of a run that has been recorded; unset: a new one
-  bool is_background = false;          // then what is read is read with the rights of the model's owner only
+  std::optional<Oid> reader;           // with whose rights texts are read; unset: the model's owner, and he has to
+                                       // be allowed to use the model's tenant
   ShouldStop should_stop;              // besides requests to cancel
   ReportProgress report_progress;
 };
 
-// Throws PgError, Error.
+// Called with the rights of the extension's owner, who writes what comes out. Throws PgError, Error.
 TrainingResult run_training(Spi& spi, const TrainingTask& task);
 
 }  // namespace reyearn::pg

@@ -81,12 +81,14 @@ void insert_image(Spi& spi, const ModelDefinition& model, const NewVersion& vers
 
 // Makes a version live, and lets old ones go.
 void make_live(Spi& spi, const ModelDefinition& model, int version) {
-  spi.execute("SELECT reyearn.make_live($1, $2, $3)",
+  spi.execute("SELECT reyearn.put_live($1, $2, $3, false)",
               {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_int4(version)});
 }
 
+// Old versions go first: what is left has to be within the tenant's limit.
 void prune_versions(Spi& spi, const ModelDefinition& model) {
-  spi.execute("SELECT reyearn.prune_versions($1)", {spi_int8(model.id.model_id)});
+  spi.execute("SELECT reyearn.prune_versions($1, $2)", {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id)});
+  spi.execute("SELECT reyearn.check_image_quota($1)", {spi_int4(model.id.tenant_id)});
 }
 
 void end_run(Spi& spi, const ModelDefinition& model, const TrainingRequest& request, const TrainingOutcome& outcome,

@@ -49,6 +49,7 @@ void set_defaults() {
                                           {"session_replication_role", "origin"},
                                           {"check_function_bodies", "on"},
                                           {"role", "none"},
+                                          {"reyearn.tenant", ""},
                                           {"transaction_timeout", "0"},  // from PostgreSQL 17
                                           {"lock_timeout", "500ms"}};    // an exclusive lock: to be tried again
   for (const auto& [name, value] : kSettings) {
@@ -108,7 +109,7 @@ Worker::Extension Worker::find_extension() {
       [&] {
         pg_call([&] {
           extension = OidIsValid(get_extension_oid("reyearn", true)) ? Extension::kThere : Extension::kNotThere;
-          if (extension == Extension::kThere) extension_owner_ = owner_of_relation(relation_oid("runs"));
+          if (extension == Extension::kThere) extension_owner_ = extension_owner();
         });
       },
       failure);
@@ -193,7 +194,6 @@ void Worker::train(const Job& job) {
         task.model = job.model;
         task.params = spi_json(job.params).value;
         task.run_id = job.run_id;
-        task.is_background = true;
         task.should_stop = [this] { return gives_way(); };
         task.report_progress = [this](Phase phase, std::uint64_t done, std::uint64_t total) {
           report(phase, done, total);

@@ -1,0 +1,50 @@
+// Which tenants the current user may use, and for which one it acts.
+//
+// A role may use a tenant whose role it has the privileges of (USAGE: a member that inherits), and the default tenant if
+// reyearn_grant() opened that to it. reyearn.tenant chooses among them. A login (login.hpp) takes the place of all that:
+// it stands for one tenant.
+//
+// Asked for every statement and nearly every row: what was found out is kept by role until roles, memberships, tenants or
+// grants change. Such changes come as invalidations, which a backend takes in when it locks a table or begins a
+// transaction. What counts is what is committed then, also in a transaction whose snapshot is older.
+//
+// All functions may raise PostgreSQL errors and hold no C++ objects: call them with none alive, or in pg_call.
+#pragma once
+
+#include <optional>
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+// Serves those who need no tenants.
+inline constexpr int kDefaultTenant = 0;
+
+struct Tenant {
+  int tenant_id;
+  Oid role;  // InvalidOid: none
+  const char* name;
+  int max_trainings;  // at a time; -1: any number
+};
+
+// Whether row security does not apply to the current user: superusers, BYPASSRLS, the owner of the extension.
+bool sees_all_tenants();
+bool may_use_tenant(int tenant_id);
+// The tenants that the current user may use and has not excluded by choosing one: what policies compare with, an int[].
+Datum usable_tenants();
+
+// The tenant that the current user acts for; an error when it may use none, or several and has chosen none. Who sees all
+// acts for the default tenant unless another is chosen.
+int current_tenant();
+// Without an error for none and several.
+std::optional<int> current_tenant_if_any();
+
+// Any tenant, also one that the current user may not use; nullptr: there is none. Valid until the next call of a function
+// here.
+const Tenant* find_tenant(const char* name);
+const Tenant* find_tenant(int tenant_id);
+
+// Once, from _PG_init.
+void watch_tenants();
+
+}  // namespace reyearn::pg

@@ -129,6 +129,14 @@ build/asan/unit: $(ASAN_UNIT) build/asan/libreyearn_core.a
 build/plain/unit build/asan/unit:
 	$(CXX) $(CORE_CXXFLAGS) -o $@ $^ $(CORE_LIBS) -lgtest_main -lgtest
 
+# The library without the checks of tenants.cpp, for the test that proves that the tests would notice.
+unchecked: build/unchecked/reyearn.so
+build/unchecked/tenants.o: src/pg/tenants.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -DREYEARN_UNCHECKED -c -o $@ $<
+build/unchecked/reyearn.so: build/unchecked/tenants.o $(shlib)
+	$(CXX) -shared -o $@ $(filter-out src/pg/tenants.o,$(OBJS)) $< $(LDFLAGS) $(LDFLAGS_SL) $(SHLIB_LINK)
+
 unit: build/plain/unit
 	$<
 unit-asan: build/asan/unit
@@ -141,8 +149,8 @@ format-check:
 	find src test -name '*.[ch]pp' | xargs $(CLANG_FORMAT) --dry-run -Werror
 
 # -MMD wrote beside each object which headers it includes; PGXS does not track them.
--include $(OBJS:.o=.d) $(patsubst %.o,%.d,$(PLAIN_CORE) $(PLAIN_UNIT) $(ASAN_CORE) $(ASAN_UNIT))
+-include $(OBJS:.o=.d) $(wildcard build/unchecked/*.d) $(patsubst %.o,%.d,$(PLAIN_CORE) $(PLAIN_UNIT) $(ASAN_CORE) $(ASAN_UNIT))
 
 endif
 
-.PHONY: deps deps-build check soak demo bench unit unit-asan format format-check
+.PHONY: deps deps-build check soak demo bench unit unit-asan unchecked format format-check

@@ -44,7 +44,7 @@ run_pg_regress() {
 }
 
 check_tap() {
-  ready_to_serve || return
+  ready_to_serve && run_make unchecked && cp build/unchecked/reyearn.so "$stage/unchecked.so" || return
   local scripts results=$stage/tap
   # shellcheck disable=SC2086  # patterns, from the root of the repository
   scripts=$(cd "$stage" && shopt -s nullglob && echo ${PROVE_TESTS-})
@@ -54,6 +54,7 @@ check_tap() {
   run_staged "$1/output.log" env -u LC_ALL -u LC_CTYPE -u LC_COLLATE LANG=C.UTF-8 PATH="$(pg_bin):$PATH" \
     PERL5LIB="$(pgxs_tests)/perl" PG_REGRESS="$(pgxs_tests)/regress/pg_regress" TESTDIR="$results" \
     TESTDATADIR="$results/tmp_check" TESTLOGDIR="$results/tmp_check/log" REYEARN_PYTHON="$(find_python)" \
+    REYEARN_UNCHECKED="$stage/unchecked.so" \
     PERL_TEST_HARNESS_DUMP_TAP="$results/tap" prove -j2 --timer ${PROVE_FLAGS-} $scripts
   count_tap "$results/tap" "$1/output.log" $?
   keep "$1" "$results"/tmp_check/log

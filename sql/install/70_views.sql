@@ -133,6 +133,13 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                       FROM reyearn.training_schedule AS s
                      WHERE s.is_parked AND s.tenant_id = reyearn.current_tenant()) AS parked
               FROM reyearn.background() AS b
+        ), tenants AS (
+            SELECT count(*) AS n,
+                   max(t.name) FILTER (WHERE t.tenant_id = reyearn.current_tenant()) AS mine,
+                   string_agg(t.name, ', ' ORDER BY t.name)
+                       FILTER (WHERE t.role IS NOT NULL AND r.oid IS NULL) AS without_role
+              FROM reyearn.tenants AS t
+              LEFT JOIN pg_roles AS r ON r.oid = t.role
         ), restore AS (
             SELECT min(l.pid) AS pid
               FROM pg_locks AS l
@@ -141,7 +148,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                AND l.mode = 'ShareLock'
         )
         SELECT fact.name, fact.value, CASE WHEN fact.advice IS NULL THEN 'ok' ELSE fact.severity END, fact.advice
-          FROM library, data, models, memory, trainer, restore, pg_extension AS extension,
+          FROM library, data, models, memory, trainer, tenants, restore, pg_extension AS extension,
                LATERAL (VALUES
                    (1, 'extension version', extension.extversion, 'ok', NULL),
                    (2, 'library version', library.version, 'warning',
@@ -171,14 +178,14 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                                                 memory.allowed), 'warning',
                     CASE WHEN memory.places = 0
                          THEN 'None is shared: the server''s shared memory had no room left. Preload the library.' END),
-                   (14, 'retired models', format('%s versions, %s, held by %s sessions', memory.retired,
-                                                 pg_size_pretty(memory.retired_bytes), memory.sessions_with_retired),
+                   (14, 'retired models', format('%s versions, %s', memory.retired, pg_size_pretty(memory.retired_bytes))
+                                          || coalesce(format(', held by %s sessions', memory.sessions_with_retired), ''),
                     'note',
                     CASE WHEN memory.retired > 0
                          THEN 'They go when those sessions end their transactions: see pg_stat_activity for old ones.'
                     END),
-                   (15, 'private models', format('%s in %s sessions', pg_size_pretty(memory.private_bytes),
-                                                 memory.sessions_with_private), 'warning',
+                   (15, 'private models', pg_size_pretty(memory.private_bytes) || ' in '
+                                          || memory.sessions_with_private || ' sessions', 'warning',
                     CASE WHEN memory.sessions_with_private > 0
                          THEN format('Last time because of %s. ', replace(memory.last_private_reason, '_', ' '))
                               || memory.private_advice END),
@@ -197,16 +204,19 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                          WHEN trainer.launcher IS NULL
                          THEN 'What a crash or a prepared transaction leaves waits for the next annotation: preload.'
                     END),
-                   (17, 'training workers', format('%s of %s', trainer.workers, trainer.most_workers), 'warning',
+                   (17, 'training workers', trainer.workers || ' of ' || trainer.most_workers, 'warning',
                     CASE WHEN trainer.lacked_worker IS NOT NULL
                          THEN 'PostgreSQL had no process to give: raise max_worker_processes and restart.' END),
                    (18, 'parked models', coalesce(trainer.parked, 'none'), 'warning',
                     CASE WHEN trainer.parked IS NOT NULL
                          THEN 'They are not trained by themselves any more: remove the reason, then reyearn_train().'
-                    END)
+                    END),
+                   (19, 'tenant', tenants.mine, 'ok', NULL),
+                   (20, 'tenants', tenants.n::text, 'warning',
+                    'Their roles were dropped; give them others with reyearn_alter_tenant(): ' || tenants.without_role || '.')
                ) AS fact (place, name, value, severity, advice)
-         WHERE extension.extname = 'reyearn'
+         WHERE extension.extname = 'reyearn' AND fact.value IS NOT NULL    -- NULL: not for this role to see
          ORDER BY fact.place;
     END;
 COMMENT ON FUNCTION reyearn_status() IS
-    'facts about the installation, one a row; where state is not ok, advice says what to do';
+    'facts about the installation and the caller''s tenant, one a row; where state is not ok, advice says what to do';

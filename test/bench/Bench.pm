@@ -152,7 +152,8 @@ sub annotate_at_once
 		INSERT INTO reyearn.observations (body) SELECT body FROM $table;
 		INSERT INTO reyearn.annotations (observation_id, class_id)
 			SELECT o.observation_id, c.class_id FROM $table AS t
-			JOIN reyearn.observations AS o USING (body) JOIN reyearn.classes AS c USING (label);
+			JOIN reyearn.observations AS o USING (body) JOIN reyearn.classes AS c USING (label)
+			WHERE o.tenant_id = reyearn.current_tenant() AND c.tenant_id = o.tenant_id;
 		});
 	sql($database, 'VACUUM ANALYZE');
 	return;

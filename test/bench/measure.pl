@@ -11,6 +11,7 @@ use Bench;
 use PostgreSQL::Test::Utils;
 use Serving;
 use Speed;
+use Tenants;
 
 my %measure = (
 	predict => \&measure_predict,
@@ -23,8 +24,9 @@ my %measure = (
 	sessions => \&measure_sessions,
 	retrain => \&measure_retrain,
 	annotate => \&measure_annotate,
-	idle => \&measure_idle);
-my @need_pgbench = qw(call swap annotate);
+	idle => \&measure_idle,
+	tenants => \&measure_tenants);
+my @need_pgbench = qw(call swap annotate tenants);
 
 for my $part (@ARGV)
 {

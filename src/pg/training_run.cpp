@@ -66,9 +66,11 @@ struct Trained {
 void require_tenant(const ModelDefinition& model) {
   pg_call([&] {
     if (may_use_tenant(model.id.tenant_id)) return;
-    ereport(ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the owner of the model may not use its tenant any more"),
-             errhint("Give it another owner with reyearn_alter_model().")));
+    const Tenant* const tenant = find_tenant(model.id.tenant_id);
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("role \"%s\", which owns the model, may not use tenant \"%s\"",
+                           GetUserNameFromId(GetUserId(), false), tenant != nullptr ? tenant->name : ""),
+                    errhint("Give the model another owner with reyearn_alter_model().")));
   });
 }
 

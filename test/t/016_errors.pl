@@ -146,9 +146,7 @@ check_works('after the errors');
 $node->safe_psql(
 	'mail', q{
 	CREATE ROLE trainer;
-	GRANT USAGE ON SCHEMA reyearn TO trainer;
-	GRANT ALL ON ALL TABLES IN SCHEMA reyearn TO trainer;
-	GRANT ALL ON ALL FUNCTIONS IN SCHEMA reyearn, public TO trainer;
+	SELECT reyearn_grant('trainer', 'trainer');
 	CREATE FUNCTION fail_at(place int) RETURNS boolean LANGUAGE plpgsql AS $$
 	BEGIN
 	    PERFORM set_config('my.calls', (current_setting('my.calls')::int + 1)::text, false);
@@ -158,8 +156,7 @@ $node->safe_psql(
 	    RETURN true;
 	END
 	$$;
-	ALTER TABLE reyearn.observations ENABLE ROW LEVEL SECURITY;
-	CREATE POLICY failing ON reyearn.observations USING (fail_at(current_setting('my.place')::int));
+	CREATE POLICY failing ON reyearn.observations AS RESTRICTIVE USING (fail_at(current_setting('my.place')::int));
 	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 	    RAISE EXCEPTION 'call %', current_setting('my.place') USING ERRCODE = 'R0001', DETAIL = 'It is due.', HINT = 'None.';

@@ -179,7 +179,7 @@ is(status_of($node, 'mail', 'parked models'), 'none: ok', '... and the status is
 
 # The rights of the owner.
 $node->safe_psql('postgres', 'CREATE ROLE poor; CREATE ROLE reader; CREATE ROLE gone');
-query('GRANT USAGE ON SCHEMA reyearn TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA reyearn TO reader; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reyearn TO reader');
+query(q{SELECT reyearn_grant('reader', 'reader')});
 query('GRANT reader TO gone');
 create_model("of_$_", q{retrain_delay => '0'}, 5, $_) for qw(reader gone);
 runs_become('of_gone', $learned, 1, 'an owner who may read as a member of a role');
@@ -189,7 +189,8 @@ probed();
 create_model('of_poor', q{retrain_delay => '0'}, 5, 'poor');
 fails_until_parked('of_poor', 'an owner without rights');
 is(query(q{SELECT DISTINCT started_by, is_too_early, reason FROM reyearn.runs JOIN reyearn.models USING (tenant_id, model_id) WHERE name = 'of_poor'}),
-	'poor|f|permission denied for schema reyearn', '... named in the run, with what it lacks');
+	'poor|f|role "poor", which owns the model, may not use tenant "default"; Give the model another owner with reyearn_alter_model().',
+	'... named in the run, with what it lacks');
 query('REVOKE SELECT ON reyearn.observations FROM reader');
 annotate('of_reader', 1);
 runs_become('of_reader', q{'failed'}, 1, 'an owner from whom the right was taken');
@@ -212,7 +213,7 @@ probed();
 runs_become('of_gone', q{'running', 'failed', 'promoted', 'kept', 'unchanged'}, 1, '... that one no more');
 is(schedule_of('of_gone', 'is_parked, due_at IS NULL, waiting'), 't|t|1', '... it is parked');
 is(status_of($node, 'mail', 'parked models'), 'of_gone (its owner was dropped): warning', '... and the status says so');
-query(q{UPDATE reyearn.models SET owner = 'reader' WHERE name = 'of_gone'});
+query(q{SELECT reyearn_alter_model('of_gone', owner => 'reader')});
 runs_become('of_gone', $learned, 2, '... until it has another owner');
 
 # One that is locked by somebody else.

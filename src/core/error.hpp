@@ -17,6 +17,7 @@ enum class ErrorCode {
   kLimitExceeded,    // larger than a format or a machine allows
   kIo,               // a temporary file failed
   kCancelled,        // should_stop said so
+  kInvalidToken,     // a token that proves nothing
   kInternal,         // a library failed in a way no input should cause
 };
 

@@ -31,6 +31,8 @@ int sqlstate_of(ErrorCode code) {
       return ERRCODE_IO_ERROR;
     case ErrorCode::kCancelled:
       return ERRCODE_QUERY_CANCELED;
+    case ErrorCode::kInvalidToken:
+      return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
     case ErrorCode::kInternal:
       break;
   }

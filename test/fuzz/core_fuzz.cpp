@@ -1,12 +1,13 @@
-// libFuzzer target for the two parts of the core that read bytes of strangers: the tokenizer and ModelView::open.
+// libFuzzer target for the parts of the core that read bytes of strangers: the tokenizer, ModelView::open and
+// parse_signed_token.
 // Not part of make check:
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -pthread
 //     test/fuzz/core_fuzz.cpp $(find src/core -name '*.cpp') -licui18n -licuuc -o /tmp/core_fuzz
 //   mkdir -p /tmp/corpus && /tmp/core_fuzz -max_len=20000 -max_total_time=600 /tmp/corpus
 //
-// The first byte of an input chooses what the others are: a text, edits of a valid image, or a whole image. Checksums
-// are made right after the fact: the fuzzer could not.
+// The first byte of an input chooses what the others are: a text, edits of a valid image, a whole image, or a token.
+// Checksums are made right after the fact: the fuzzer could not.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +21,7 @@
 #include "core/error.hpp"
 #include "core/model/linear_model.hpp"
 #include "core/model/view.hpp"
+#include "core/signed_token.hpp"
 #include "core/text/features.hpp"
 #include "core/text/tokenize.hpp"
 
@@ -134,12 +136,24 @@ void try_edits(Image image, std::span<const std::uint8_t> edits) {
   try_image(std::move(image));
 }
 
+void try_token(std::string_view token) {
+  try {
+    const SignedToken parsed = parse_signed_token(token);
+    require(token.size() <= kMaxTokenBytes);
+    require(parsed.signed_part.size() < token.size() && token.starts_with(parsed.signed_part));
+    require(parsed.header.size() + parsed.payload.size() < parsed.signed_part.size());
+    require(parsed.signed_part.find_first_of("=+/ \n") == std::string_view::npos);
+  } catch (const Error& e) {
+    require(e.code() == ErrorCode::kInvalidToken);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::span<const std::uint8_t> rest(data + 1, size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       try_text({reinterpret_cast<const char*>(rest.data()), rest.size()});
       break;
@@ -147,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2: {
       static const Image dense = base_image(false);
       static const Image sparse = base_image(true);
-      try_edits(data[0] % 4 == 1 ? dense : sparse, rest);
+      try_edits(data[0] % 5 == 1 ? dense : sparse, rest);
       break;
     }
     case 3: {
@@ -156,6 +170,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       try_image(std::move(image));
       break;
     }
+    case 4:
+      try_token({reinterpret_cast<const char*>(rest.data()), rest.size()});
+      break;
   }
   return 0;
 }

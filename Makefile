@@ -42,7 +42,7 @@ CORE_LIBS   = -licui18n -licuuc
 # -isystem: no warnings from PostgreSQL's own headers. PGDLLEXPORT is empty before PostgreSQL 16.
 PG_CPPFLAGS = -isystem $(includedir_server) '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CXXFLAGS = $(CXX_COMMON)
-SHLIB_LINK  = $(CORE_LIB) $(CORE_LIBS) -lstdc++ -pthread    # PGXS links with the C compiler
+SHLIB_LINK  = $(CORE_LIB) $(CORE_LIBS) $(LOGIN_LIBS) -lstdc++ -pthread    # PGXS links with the C compiler
 EXTRA_CLEAN = build $(OBJS:.o=.d)
 
 override with_llvm := no    # PGXS compiles bitcode without our -std, and JIT inlining would gain nothing here
@@ -85,15 +85,28 @@ $(filter-out $(BOOTSTRAP),$(MAKECMDGOALS)):
 
 else
 
+# Tokens (reyearn_login) are verified with OpenSSL. make WITH_OPENSSL=0: without; by default if it is there.
+ifndef WITH_OPENSSL
+WITH_OPENSSL := $(shell echo '\#include <openssl/evp.h>' | $(CXX) -E -x c++ - >/dev/null 2>&1 && echo 1 || echo 0)
+endif
+LOGIN_LIBS  = $(if $(filter-out 0,$(WITH_OPENSSL)),-lcrypto)
+
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifdef PGXS
 include $(PGXS)
 $(shlib) $(OBJS): Makefile
 $(shlib): $(CORE_LIB)
+src/pg/es256.o: override CPPFLAGS += -DREYEARN_WITH_OPENSSL=$(WITH_OPENSSL)
+src/pg/es256.o $(shlib): build/with_openssl
 else
 all install installcheck clean:
 	@echo 'PostgreSQL server headers not found: run "make deps" or set PG_CONFIG.' >&2; exit 1
 endif
+
+# Written when the choice changes: what depends on it is then built anew.
+build/with_openssl: FORCE
+	@mkdir -p $(@D)
+	@echo $(WITH_OPENSSL) | cmp -s - $@ || echo $(WITH_OPENSSL) >$@
 
 # The directory is a prerequisite so that a deleted or renamed part counts as a change.
 sql/reyearn--1.0.sql: sql/install $(wildcard sql/install/*.sql)
@@ -153,4 +166,4 @@ format-check:
 
 endif
 
-.PHONY: deps deps-build check soak demo bench unit unit-asan unchecked format format-check
+.PHONY: FORCE deps deps-build check soak demo bench unit unit-asan unchecked format format-check

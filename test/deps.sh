@@ -25,6 +25,7 @@ has_server() {
     -f $("$PG_CONFIG" --sharedir 2>/dev/null)/extension/ltree.control ]]
 }
 has_perl() { command -v prove >/dev/null && perl -MTest::More -MIPC::Run -MTime::HiRes -e 1 2>/dev/null; }
+has_openssl() { command -v openssl >/dev/null; }
 has_sklearn() { [[ $(find_python) ]]; }
 has_fasttext() { command -v fasttext >/dev/null; }
 
@@ -55,12 +56,14 @@ survey() {
   need g++ 'a C++20 compiler, g++ 12 or newer' has_cxx20
   need libicu-dev 'ICU with headers' has_header unicode/brkiter.h
   need libxxhash-dev 'the header xxhash.h' has_header xxhash.h
+  [[ ${WITH_OPENSSL-} == 0 ]] || need libssl-dev 'OpenSSL with headers' has_header openssl/evp.h
   need "postgresql-server-dev-$major" "PostgreSQL's files for building extensions, found through PG_CONFIG" has_pgxs
   need "postgresql-$major" 'the PostgreSQL server of that PG_CONFIG, with ltree' has_server
   [[ $level != build ]] || return
   need libipc-run-perl "prove and Perl's IPC::Run" has_perl
   [[ $level == check ]] || return
   need libgtest-dev 'GoogleTest' has_header gtest/gtest.h
+  need openssl 'the openssl command, which makes keys and tokens' has_openssl
 }
 
 apt_install() {

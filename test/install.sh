@@ -14,5 +14,6 @@ echo "Installing into $libraries and $scripts"
 if [[ -w $libraries && -w $scripts ]]; then
   run_make -s install
 else
-  as_root make -s install PG_CONFIG="$PG_CONFIG"
+  # sudo drops the environment.
+  as_root make -s install PG_CONFIG="$PG_CONFIG" ${WITH_OPENSSL:+WITH_OPENSSL="$WITH_OPENSSL"}
 fi

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "pg/login.hpp"
+
 #include "pg/postgres.hpp"
 
 namespace reyearn::pg {
@@ -42,6 +44,7 @@ void define_settings() {
   DefineCustomBoolVariable("reyearn.notify", "Sends NOTIFY reyearn_annotation with changes of annotations.",
                            "Commits that notify take turns: off makes many small ones faster.", &current.notify, true,
                            PGC_SUSET, 0, nullptr, nullptr, nullptr);
+  define_login_setting();
   MarkGUCPrefixReserved("reyearn");
 }
 

@@ -93,7 +93,7 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.revoke_all(regrole) IS 'takes all rights on the extension from a role';
 
-CREATE FUNCTION reyearn_grant(role_name name, level text) RETURNS void
+CREATE FUNCTION reyearn_grant(role_name name, level text, default_tenant boolean DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -127,12 +127,13 @@ BEGIN
     DELETE FROM reyearn.grants AS g
      WHERE g.role = role OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role);
     INSERT INTO reyearn.grants (role, level, is_default_tenant)
-    VALUES (role, level, NOT EXISTS (SELECT FROM reyearn.tenants AS t JOIN pg_roles AS r ON r.oid = t.role
-                                      WHERE pg_has_role(role, t.role, 'USAGE')));
+    VALUES (role, level, coalesce(default_tenant,
+                                  NOT EXISTS (SELECT FROM reyearn.tenants AS t JOIN pg_roles AS r ON r.oid = t.role
+                                               WHERE pg_has_role(role, t.role, 'USAGE'))));
 END
 $$;
-COMMENT ON FUNCTION reyearn_grant(name, text) IS
-    'let a role use the extension: level is reader, annotator, trainer or admin. A role that belongs to no tenant then works in the default one';
+COMMENT ON FUNCTION reyearn_grant(name, text, boolean) IS
+    'let a role use the extension: level is reader, annotator, trainer or admin. It may use the default tenant if default_tenant says so or, when that is NULL, if it belongs to no other';
 
 CREATE FUNCTION reyearn_revoke(role_name name) RETURNS void
     LANGUAGE plpgsql

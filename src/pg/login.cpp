@@ -20,7 +20,6 @@ constexpr const char* kSetting = "reyearn.login";
 struct State {
   char* value = nullptr;       // the setting; empty: no login
   std::optional<Login> login;  // the same, parsed
-  unsigned generation = 0;
   bool is_logging_in = false;  // whether log_in is setting it
 };
 State state;
@@ -64,16 +63,11 @@ bool check_login(char** value, void**, GucSource source) {
   return false;
 }
 
-void assign_login(const char* value, void*) {
-  state.login = value != nullptr ? parse_login(value) : std::nullopt;
-  ++state.generation;
-}
+void assign_login(const char* value, void*) { state.login = value != nullptr ? parse_login(value) : std::nullopt; }
 
 }  // namespace
 
 const Login* current_login() { return state.login ? &*state.login : nullptr; }
-
-unsigned login_generation() { return state.generation; }
 
 void log_in(const Login& login) {
   char value[64];

@@ -18,9 +18,6 @@ struct Login {
 // runs or a (sub)transaction ends.
 const Login* current_login();
 
-// Changes whenever the login does: what was found out for a login holds while this stays.
-unsigned login_generation();
-
 // Until the current transaction ends, or the savepoint is rolled back to. Throws PgError.
 void log_in(const Login& login);
 

@@ -18,6 +18,7 @@
 #include "pg/guard.hpp"
 #include "pg/login.hpp"
 #include "pg/spi.hpp"
+#include "pg/tenants.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -139,37 +140,35 @@ struct LoginKey {
   std::optional<int> tenant_id;
 };
 
-// The first row of a query on tables that only the extension's owner may read, as `read` makes it of the row. It sees
-// what is committed now, in transactions of any age: a key that was taken away counts no longer.
-template <typename Read>
-auto read_as_owner(const char* sql, std::initializer_list<SpiParameter> parameters, Read read)
-    -> std::optional<decltype(read(std::declval<const SpiRow&>()))> {
-  std::optional<decltype(read(std::declval<const SpiRow&>()))> found;
-  const Oid owner = pg_call([] { return owner_of_relation(relation_oid("login_keys")); });
-  const ActsAs acting(owner);
+// By what is committed now, in transactions of any age: a key that was taken away counts no longer.
+std::optional<LoginKey> read_key(std::string_view key_id) {
+  const ActsAs acting(pg_call([] { return extension_owner(); }));
   Spi spi;
   pg_call([] { PushActiveSnapshot(GetLatestSnapshot()); });
-  spi.query(sql, parameters);
-  if (spi.row_count() > 0) found = read(spi.row(0));
+  spi.query("SELECT public_key, issuer, audience, tenant_id FROM reyearn.login_keys WHERE key_id = $1",
+            {spi_text(key_id)});
+  std::optional<LoginKey> key;
+  if (spi.row_count() > 0) {
+    const SpiRow row = spi.row(0);
+    key = {std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3)), std::nullopt};
+    if (!row.is_null(4)) key->tenant_id = row.int4(4);
+  }
   pg_call([] { PopActiveSnapshot(); });
   spi.finish();
-  return found;
+  return key;
 }
 
 LoginKey find_key(std::string_view key_id) {
-  const auto key =
-      read_as_owner("SELECT public_key, issuer, audience, tenant_id FROM reyearn.login_keys WHERE key_id = $1",
-                    {spi_text(key_id)}, [](const SpiRow& row) {
-                      return LoginKey{std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3)),
-                                      row.is_null(4) ? std::nullopt : std::optional(row.int4(4))};
-                    });
+  const std::optional<LoginKey> key = read_key(key_id);
   if (!key) refuse("Its \"kid\" is not among the keys.", "The owner of the extension adds keys to reyearn.login_keys.");
   return *key;
 }
 
 std::optional<int> find_tenant_id(std::string_view name) {
-  return read_as_owner("SELECT tenant_id FROM reyearn.tenants WHERE name = $1", {spi_text(name)},
-                       [](const SpiRow& row) { return row.int4(1); });
+  return pg_call([&] {
+    const Tenant* const tenant = find_tenant(c_string(name));
+    return tenant != nullptr ? std::optional(tenant->tenant_id) : std::nullopt;
+  });
 }
 
 // The clock is asked, not the transaction's begin: that may lie long back.

@@ -27,6 +27,7 @@ has_server() {
 has_perl() { command -v prove >/dev/null && perl -MTest::More -MIPC::Run -MTime::HiRes -e 1 2>/dev/null; }
 has_openssl() { command -v openssl >/dev/null; }
 has_sklearn() { [[ $(find_python) ]]; }
+has_pgbouncer() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v pgbouncer >/dev/null; }
 has_fasttext() { command -v fasttext >/dev/null; }
 
 # Which PostgreSQL to install for: the one PG_CONFIG stands for, else a server that is there, else the system's own.
@@ -81,6 +82,10 @@ fi
 if [[ $level != build ]] && ! has_sklearn; then
   command -v apt-get >/dev/null && apt_install python3-sklearn
   has_sklearn || echo 'No Python with scikit-learn: what compares with it will be skipped.'
+fi
+if [[ $level == check ]] && ! has_pgbouncer; then
+  command -v apt-get >/dev/null && apt_install pgbouncer
+  has_pgbouncer || echo 'No pgbouncer: what tests pools of connections will be skipped.'
 fi
 if [[ $level == bench ]] && ! has_fasttext; then
   command -v apt-get >/dev/null && apt_install fasttext

@@ -29,12 +29,14 @@ CREATE TABLE reyearn.grants (
     role               regrole      PRIMARY KEY,
     is_default_tenant  boolean      NOT NULL,
     level              text         NOT NULL CHECK (level IN ('reader', 'annotator', 'trainer', 'admin')),
+    has_schema         boolean      NOT NULL,
     time_created       timestamptz  NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE  reyearn.grants IS 'what reyearn_grant() has granted';
 COMMENT ON COLUMN reyearn.grants.role IS 'role that it was granted to';
 COMMENT ON COLUMN reyearn.grants.is_default_tenant IS 'whether the role may use the default tenant: it belonged to no other when it was granted';
 COMMENT ON COLUMN reyearn.grants.level IS 'reader, annotator, trainer or admin';
+COMMENT ON COLUMN reyearn.grants.has_schema IS 'whether USAGE on the schema of the functions was granted with it: the role had it not';
 COMMENT ON COLUMN reyearn.grants.time_created IS 'when it was granted';
 
 CREATE FUNCTION reyearn.current_tenant() RETURNS int
@@ -42,6 +44,11 @@ CREATE FUNCTION reyearn.current_tenant() RETURNS int
     LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.current_tenant() IS
     'the tenant that the caller acts for; an error when there is none, or when the caller may use several and has chosen none';
+
+CREATE FUNCTION reyearn.find_current_tenant() RETURNS int
+    AS 'MODULE_PATHNAME', 'reyearn_find_current_tenant'
+    LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION reyearn.find_current_tenant() IS 'the tenant that the caller acts for; NULL when there is none, or several';
 
 CREATE FUNCTION reyearn.usable_tenants() RETURNS int[]
     AS 'MODULE_PATHNAME', 'reyearn_usable_tenants'

@@ -140,7 +140,9 @@ CREATE TABLE reyearn.models (
     algorithm      text        NOT NULL,
     params         jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(params) = 'object'),
     retrain_after  int         NOT NULL DEFAULT 1 CHECK (retrain_after >= 0),
-    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay BETWEEN interval '0' AND interval '366 days'),
+    retrain_delay  interval    NOT NULL DEFAULT '5 s' CHECK (retrain_delay BETWEEN interval '0' AND interval '366 days'
+                                     AND extract(year FROM retrain_delay) BETWEEN 0 AND 1
+                                     AND extract(day FROM retrain_delay) BETWEEN 0 AND 366),
     promotion      text        NOT NULL DEFAULT 'if_better'
                                CHECK (promotion IN ('if_better', 'if_not_worse', 'always', 'never')),
     keep_versions  int         NOT NULL DEFAULT 5 CHECK (keep_versions >= 1),
@@ -299,7 +301,6 @@ CREATE TABLE reyearn.runs (
 );
 CREATE INDEX runs_model ON reyearn.runs (tenant_id, model_id, run_id);
 CREATE INDEX runs_finished ON reyearn.runs (tenant_id, model_id, time_finished);
-CREATE INDEX runs_started ON reyearn.runs (tenant_id, time_started);    -- whose turn it is
 CREATE INDEX runs_open ON reyearn.runs (tenant_id, run_id) WHERE outcome IN ('queued', 'running');
 COMMENT ON TABLE  reyearn.runs IS 'trainings: parameters, data, metrics and the verdict of the gate';
 COMMENT ON COLUMN reyearn.runs.tenant_id IS 'tenant that owns the model';
@@ -361,7 +362,7 @@ CREATE TABLE reyearn.news (
     tenant_id     int         NOT NULL DEFAULT reyearn.current_tenant(),
     news_id       bigint      GENERATED ALWAYS AS IDENTITY,
     model_id      bigint      NOT NULL,
-    n             bigint      NOT NULL,
+    n             bigint      NOT NULL CHECK (n BETWEEN 1 AND 1000000000000),
     time_created  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, news_id)
 );
@@ -372,6 +373,15 @@ COMMENT ON COLUMN reyearn.news.news_id IS 'number of the row';
 COMMENT ON COLUMN reyearn.news.model_id IS 'model that the change concerns';
 COMMENT ON COLUMN reyearn.news.n IS 'number of annotations that changed';
 COMMENT ON COLUMN reyearn.news.time_created IS 'when they changed';
+
+-- Kept when a run is taken back or its model dropped: who gives way has had his turn.
+CREATE TABLE reyearn.turns (
+    tenant_id     int          PRIMARY KEY DEFAULT reyearn.current_tenant(),
+    time_started  timestamptz  NOT NULL
+);
+COMMENT ON TABLE  reyearn.turns IS 'when a training in the background last began for each tenant: the one for whom that is longest ago comes next';
+COMMENT ON COLUMN reyearn.turns.tenant_id IS 'the tenant';
+COMMENT ON COLUMN reyearn.turns.time_started IS 'when a training of its last began';
 
 CREATE TYPE reyearn.training_result AS (
     run_id      bigint,

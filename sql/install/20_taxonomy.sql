@@ -208,6 +208,37 @@ $$;
 COMMENT ON FUNCTION reyearn.merge_class(int, bigint, bigint) IS
     'moves annotations and models from one class to another and deletes it; both classes are locked';
 
+CREATE FUNCTION reyearn.move_branch_of(tenant_id int, label ltree, new_label ltree) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    moved record;
+BEGIN
+    PERFORM reyearn.news_of_move(tenant_id, label, new_label);
+    INSERT INTO reyearn.classes (tenant_id, label)
+    SELECT tenant_id, path FROM reyearn.ancestors(reyearn.parent(new_label)) AS path
+    ON CONFLICT DO NOTHING;
+    -- Level by level from the top: in a branch that moves up, each label is free before it is taken.
+    FOR moved IN SELECT * FROM reyearn.moved_classes(tenant_id, label, new_label) AS m ORDER BY m.level LOOP
+        IF moved.into_class_id IS NOT NULL THEN
+            PERFORM reyearn.merge_class(tenant_id, moved.class_id, moved.into_class_id);
+        ELSE
+            UPDATE reyearn.classes AS c SET label = moved.new_label, time_updated = now()
+             WHERE c.tenant_id = tenant_id AND c.class_id = moved.class_id;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION reyearn.move_branch_of(int, ltree, ltree) IS
+    'moves a branch of a tenant''s tree, merging where a label is there already; all classes concerned are locked';
+
+CREATE FUNCTION reyearn.move_branch(label ltree, new_label ltree) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.move_branch(ltree, ltree) IS 'move_branch_of the caller''s tenant, as the owner of the extension';
+
 CREATE FUNCTION reyearn_move_class(label ltree, new_label ltree, dry_run boolean DEFAULT false)
     RETURNS TABLE (what text, rows bigint)
     LANGUAGE plpgsql
@@ -217,7 +248,6 @@ AS $$
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
     same boolean;
-    moved record;
 BEGIN
     IF label IS NULL OR new_label IS NULL OR dry_run IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = format('"%s" must not be NULL',
@@ -273,19 +303,7 @@ BEGIN
         RETURN;
     END IF;
 
-    PERFORM reyearn.news_of_move(tenant, label, new_label);
-    INSERT INTO reyearn.classes (tenant_id, label)
-    SELECT tenant, path FROM reyearn.ancestors(reyearn.parent(new_label)) AS path
-    ON CONFLICT DO NOTHING;
-    -- Level by level from the top: in a branch that moves up, each label is free before it is taken.
-    FOR moved IN SELECT * FROM reyearn.moved_classes(tenant, label, new_label) AS m ORDER BY m.level LOOP
-        IF moved.into_class_id IS NOT NULL THEN
-            PERFORM reyearn.merge_class(tenant, moved.class_id, moved.into_class_id);
-        ELSE
-            UPDATE reyearn.classes AS c SET label = moved.new_label, time_updated = now()
-             WHERE c.tenant_id = tenant AND c.class_id = moved.class_id;
-        END IF;
-    END LOOP;
+    PERFORM reyearn.move_branch(label, new_label);
 END
 $$;
 COMMENT ON FUNCTION reyearn_move_class(ltree, ltree, boolean) IS
@@ -300,6 +318,23 @@ CREATE FUNCTION reyearn_move_class(label text, new_label text, dry_run boolean D
     END;
 COMMENT ON FUNCTION reyearn_move_class(text, text, boolean) IS
     'rename or move a class with all below it; where a label exists already, the classes are merged';
+
+CREATE FUNCTION reyearn.delete_classes_of(tenant_id int, class_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Annotations first: while their classes exist, the triggers can tell which models learned from them.
+    DELETE FROM reyearn.annotations AS a WHERE a.tenant_id = $1 AND a.class_id = ANY ($2);
+    DELETE FROM reyearn.classes AS c WHERE c.tenant_id = $1 AND c.class_id = ANY ($2);
+END
+$$;
+COMMENT ON FUNCTION reyearn.delete_classes_of(int, bigint[]) IS 'deletes classes of a tenant and their annotations';
+
+CREATE FUNCTION reyearn.delete_classes(class_ids bigint[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.delete_classes(bigint[]) IS 'delete_classes_of the caller''s tenant, as the owner of the extension';
 
 CREATE FUNCTION reyearn_drop_class(label ltree, dry_run boolean DEFAULT false)
     RETURNS TABLE (what text, rows bigint)
@@ -345,9 +380,7 @@ BEGIN
     SELECT 'annotations dropped', count(*)
       FROM reyearn.annotations AS a WHERE a.tenant_id = tenant AND a.class_id = ANY (branch);
     IF NOT dry_run THEN
-        -- Annotations first: while their classes exist, the triggers can tell which models learned from them.
-        DELETE FROM reyearn.annotations AS a WHERE a.tenant_id = tenant AND a.class_id = ANY (branch);
-        DELETE FROM reyearn.classes AS c WHERE c.tenant_id = tenant AND c.class_id = ANY (branch);
+        PERFORM reyearn.delete_classes(branch);
     END IF;
 END
 $$;

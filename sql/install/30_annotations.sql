@@ -32,13 +32,13 @@ COMMENT ON COLUMN reyearn.model_classes.task IS 'what the model predicts';
 COMMENT ON COLUMN reyearn.model_classes.class_id IS 'a class it learns';
 COMMENT ON COLUMN reyearn.model_classes.label IS 'label of the class';
 
--- pg_dump's scripts set both and nobody sets both by chance. What follows from an annotation is restored itself:
--- triggers that fired would write the history twice and make every model due.
+-- What follows from an annotation is restored itself: triggers that fired would write the history twice and make every
+-- model due.
 CREATE FUNCTION reyearn.restoring() RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN current_setting('check_function_bodies') = 'off' AND current_setting('row_security') = 'off';
+    AS 'MODULE_PATHNAME', 'reyearn_restoring'
+    LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION reyearn.restoring() IS
-    'whether a dump is being restored: the settings check_function_bodies and row_security are both off; triggers on annotations then do nothing';
+    'whether a superuser restores a dump: the settings check_function_bodies and row_security are both off; triggers on annotations then do nothing';
 
 CREATE FUNCTION reyearn.hold_off_training() RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_hold_off_training'
@@ -563,6 +563,24 @@ CREATE FUNCTION reyearn_correct(annotation_id bigint, label text) RETURNS bigint
 COMMENT ON FUNCTION reyearn_correct(bigint, text) IS
     'reject an annotation and confirm the right class in its place; returns the number of the right one';
 
+CREATE FUNCTION reyearn.delete_observation_of(tenant_id int, observation_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- The history last but one: deleting the annotations appends to it.
+    DELETE FROM reyearn.annotations AS a WHERE a.tenant_id = $1 AND a.observation_id = $2;
+    DELETE FROM reyearn.annotation_history AS h WHERE h.tenant_id = $1 AND h.observation_id = $2;
+    DELETE FROM reyearn.observations AS o WHERE o.tenant_id = $1 AND o.observation_id = $2;
+END
+$$;
+COMMENT ON FUNCTION reyearn.delete_observation_of(int, bigint) IS 'deletes a text of a tenant, its annotations and their history';
+
+CREATE FUNCTION reyearn.delete_observation(observation_id bigint) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.delete_observation(bigint) IS 'delete_observation_of the caller''s tenant, as the owner of the extension';
+
 CREATE FUNCTION reyearn_forget(observation_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -580,10 +598,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE undefined_object USING MESSAGE = format('observation %s does not exist', observation_id);
     END IF;
-    -- The history last but one: deleting the annotations appends to it.
-    DELETE FROM reyearn.annotations AS a WHERE a.tenant_id = tenant AND a.observation_id = observation_id;
-    DELETE FROM reyearn.annotation_history AS h WHERE h.tenant_id = tenant AND h.observation_id = observation_id;
-    DELETE FROM reyearn.observations AS o WHERE o.tenant_id = tenant AND o.observation_id = observation_id;
+    PERFORM reyearn.delete_observation(observation_id);
 END
 $$;
 COMMENT ON FUNCTION reyearn_forget(bigint) IS

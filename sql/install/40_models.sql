@@ -85,6 +85,11 @@ BEGIN
             MESSAGE = '"retrain_delay" must not be longer than 366 days',
             DETAIL = format('It is %s.', definition.retrain_delay),
             HINT = 'To train only on request, set "retrain_after" to 0.';
+    ELSIF extract(year FROM definition.retrain_delay) NOT BETWEEN 0 AND 1
+          OR extract(day FROM definition.retrain_delay) NOT BETWEEN 0 AND 366 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = '"retrain_delay" must not be made of opposite parts',
+            DETAIL = format('It is %s.', definition.retrain_delay);
     ELSIF definition.keep_versions < 1 THEN
         RAISE invalid_parameter_value USING
             MESSAGE = '"keep_versions" must be at least 1',
@@ -113,6 +118,16 @@ CREATE FUNCTION reyearn.news_of_model(tenant_id int, model_id bigint) RETURNS vo
 COMMENT ON FUNCTION reyearn.news_of_model(int, bigint) IS
     'makes all annotations that a model learns from new to it: it has just been defined, or otherwise than before';
 
+CREATE FUNCTION reyearn.count_models(tenant_id int) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_count_models'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.count_models(int) IS 'number of models of a tenant that are committed or of this transaction, whatever its snapshot shows';
+
+CREATE FUNCTION reyearn.image_bytes(tenant_id int) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_image_bytes'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.image_bytes(int) IS 'bytes of the images of a tenant that are committed or of this transaction, whatever its snapshot shows';
+
 CREATE FUNCTION reyearn.check_model_quota(tenant_id int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -122,7 +137,7 @@ DECLARE
 BEGIN
     -- Two that create models take turns.
     SELECT t.* INTO tenant FROM reyearn.tenants AS t WHERE t.tenant_id = $1 AND t.max_models IS NOT NULL FOR NO KEY UPDATE;
-    IF FOUND AND (SELECT count(*) FROM reyearn.models AS m WHERE m.tenant_id = $1) > tenant.max_models THEN
+    IF FOUND AND reyearn.count_models($1) > tenant.max_models THEN
         RAISE configuration_limit_exceeded USING
             MESSAGE = format('tenant "%s" may not have more models', tenant.name),
             DETAIL = format('It may have %s.', tenant.max_models),
@@ -272,6 +287,18 @@ $$;
 COMMENT ON FUNCTION reyearn_alter_model(text, text, text, text, jsonb, int, interval, text, int, name) IS
     'change the definition of a model: NULL leaves a property as it is, params are merged over those it has, and a JSON null in them restores the default';
 
+CREATE FUNCTION reyearn.delete_model_of(tenant_id int, model_id bigint) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        DELETE FROM reyearn.models AS m WHERE m.tenant_id = $1 AND m.model_id = $2;
+    END;
+COMMENT ON FUNCTION reyearn.delete_model_of(int, bigint) IS 'deletes a model of a tenant with its versions, images and runs';
+
+CREATE FUNCTION reyearn.delete_model(model_id bigint) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.delete_model(bigint) IS 'delete_model_of the caller''s tenant, as the owner of the extension';
+
 CREATE FUNCTION reyearn_drop_model(name text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -279,7 +306,7 @@ AS $$
 DECLARE
     id CONSTANT bigint := reyearn.lock_model(name, 'name');
 BEGIN
-    DELETE FROM reyearn.models AS m WHERE m.tenant_id = reyearn.current_tenant() AND m.model_id = id;
+    PERFORM reyearn.delete_model(id);
 END
 $$;
 COMMENT ON FUNCTION reyearn_drop_model(text) IS 'drop a model with its versions, images and runs';
@@ -371,7 +398,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    SELECT sum(octet_length(i.data)) INTO bytes FROM reyearn.model_images AS i WHERE i.tenant_id = $1;
+    bytes := reyearn.image_bytes($1);
     IF bytes > tenant.max_image_bytes THEN
         RAISE configuration_limit_exceeded USING
             MESSAGE = format('model images of tenant "%s" would take more than they may', tenant.name),
@@ -382,8 +409,8 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.check_image_quota(int) IS 'raises an error if the images of a tenant take more bytes than they may';
 
--- Versions are written by the owner of the extension only: by C code, for those who may train the model.
-CREATE FUNCTION reyearn.put_live(tenant_id int, model_id bigint, version int, goes_back boolean) RETURNS void
+-- Versions are written by the owner of the extension only.
+CREATE FUNCTION reyearn.make_live_of(tenant_id int, model_id bigint, version int, goes_back boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -399,17 +426,18 @@ BEGIN
        SET is_live = true, time_promoted = now(),
            replaced_version = CASE WHEN goes_back THEN v.replaced_version ELSE replaced END
      WHERE v.tenant_id = tenant_id AND v.model_id = model_id AND v.version = version;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING MESSAGE = format('version %s does not exist', version);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION reyearn.put_live(int, bigint, int, boolean) IS
-    'puts a version in the place of the live one; the model is locked and the version has its images';
+COMMENT ON FUNCTION reyearn.make_live_of(int, bigint, int, boolean) IS
+    'puts a version in the place of the live one, or of the one that had replaced it; the model is locked and the version has its images';
 
 CREATE FUNCTION reyearn.make_live(model_id bigint, version int, goes_back boolean) RETURNS void
-    AS 'MODULE_PATHNAME', 'reyearn_make_live'
-    LANGUAGE C STRICT
-    SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION reyearn.make_live(bigint, int, boolean) IS
-    'puts a version of a model of the caller''s tenant in the place of the live one, or of the one that it had replaced';
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.make_live(bigint, int, boolean) IS 'make_live_of the caller''s tenant, as the owner of the extension';
 
 CREATE FUNCTION reyearn_promote(model text, version int) RETURNS void
     LANGUAGE plpgsql

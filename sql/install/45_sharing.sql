@@ -56,6 +56,22 @@ $$;
 COMMENT ON FUNCTION reyearn_share_model(text, text) IS
     'let another tenant predict with a model: it sees labels and probabilities rounded to 3 decimals, and names the model tenant/name';
 
+CREATE FUNCTION reyearn.delete_share_of(tenant_id int, model_id bigint, to_tenant_id int) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM reyearn.model_shares AS s WHERE s.tenant_id = $1 AND s.model_id = $2 AND s.to_tenant_id = $3;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION reyearn.delete_share_of(int, bigint, int) IS 'no longer shares a model of a tenant with another; false: it did not';
+
+CREATE FUNCTION reyearn.delete_share(model_id bigint, to_tenant_id int) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.delete_share(bigint, int) IS 'delete_share_of the caller''s tenant, as the owner of the extension';
+
 CREATE FUNCTION reyearn_unshare_model(model text, tenant text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -63,9 +79,7 @@ AS $$
 DECLARE
     other CONSTANT int := reyearn.check_share(model, tenant);
 BEGIN
-    DELETE FROM reyearn.model_shares AS s
-     WHERE s.tenant_id = reyearn.current_tenant() AND s.model_id = reyearn.model_id(model) AND s.to_tenant_id = other;
-    IF NOT FOUND THEN
+    IF NOT reyearn.delete_share(reyearn.model_id(model), other) THEN
         RAISE undefined_object USING MESSAGE = format('model "%s" is not shared with tenant "%s"', model, tenant);
     END IF;
 END

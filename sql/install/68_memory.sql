@@ -1,5 +1,5 @@
--- What is in shared memory. It knows no row security: these functions read it as it is, and are granted to nobody; what
--- people look at are reyearn.stat_models and reyearn_status().
+-- What is in shared memory. It knows no row security: these functions tell each caller what is of the tenants that he may
+-- use. What people look at are reyearn.stat_models and reyearn_status().
 
 CREATE FUNCTION reyearn.shared_images(OUT tenant_id int, OUT version_id bigint, OUT state text, OUT bytes bigint,
                                       OUT sessions int, OUT calls bigint, OUT microseconds float8, OUT loads bigint,

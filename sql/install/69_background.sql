@@ -35,6 +35,13 @@ BEGIN
       FROM reyearn.runs AS r
      WHERE r.tenant_id = tenant_id AND r.model_id = model_id AND r.outcome = 'queued' AND r.params = params;
     IF NOT FOUND THEN
+        IF (SELECT count(*) FROM reyearn.runs AS r
+             WHERE r.tenant_id = tenant_id AND r.model_id = model_id AND r.outcome = 'queued') >= 100 THEN
+            RAISE program_limit_exceeded USING
+                MESSAGE = format('model "%s" has too many trainings in the queue', name),
+                DETAIL = 'There are 100 with different parameters.',
+                HINT = 'Wait until some have ended.';
+        END IF;
         INSERT INTO reyearn.runs AS r (tenant_id, model_id, outcome, params, time_started)
         VALUES (tenant_id, model_id, 'queued', params, NULL)
         RETURNING r.run_id INTO run_id;
@@ -55,7 +62,7 @@ SELECT m.tenant_id, m.model_id, m.name, news.waiting, failed.n AS failures,
                           learned.time_finished + 10 * learned.seconds * interval '1 s',
                           CASE WHEN learned.examples > 1000 AND news.waiting < learned.examples / 100
                                THEN news.since + interval '1 hour' END,
-                          failed.last + interval '10 s' * 6 ^ (failed.n - 1)) END AS due_at
+                          failed.last + interval '10 s' * power(6::float8, (failed.n - 1)::float8)) END AS due_at
   FROM reyearn.models AS m
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(n.n), 0)::bigint AS waiting, min(n.time_created) AS since
@@ -115,6 +122,8 @@ AS $$
 DECLARE
     run reyearn.runs;
 BEGIN
+    INSERT INTO reyearn.turns AS t (tenant_id, time_started) VALUES (tenant_id, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT turns_pkey DO UPDATE SET time_started = excluded.time_started;
     IF run_id IS NOT NULL THEN
         UPDATE reyearn.runs AS r SET outcome = 'running', time_started = clock_timestamp()
          WHERE r.tenant_id = tenant_id AND r.run_id = run_id
@@ -169,11 +178,16 @@ BEGIN
     END IF;
 
     -- A database has one worker at a time: what runs without it was left behind. What was asked for is tried once more.
+    -- Nobody is waited for, or he would hold up the trainings of all.
     UPDATE reyearn.runs AS r
        SET outcome = CASE WHEN r.is_requested AND r.reason IS NULL THEN 'queued' ELSE 'failed' END,
            time_finished = CASE WHEN r.is_requested AND r.reason IS NULL THEN NULL ELSE clock_timestamp() END,
            reason = 'the server or the worker stopped in the middle of it'
-     WHERE r.outcome = 'running';
+      FROM (SELECT left_behind.tenant_id, left_behind.run_id
+              FROM reyearn.runs AS left_behind
+             WHERE left_behind.outcome = 'running'
+               FOR UPDATE SKIP LOCKED) AS free
+     WHERE r.tenant_id = free.tenant_id AND r.run_id = free.run_id;
 
     FOR candidate IN
         WITH waiting AS MATERIALIZED (
@@ -184,28 +198,27 @@ BEGIN
             SELECT s.tenant_id, s.model_id, NULL, s.waiting, s.due_at
               FROM reyearn.training_schedule AS s
              WHERE s.due_at IS NOT NULL
-        ), tenants AS (
-            SELECT t.tenant_id,
-                   (SELECT max(r.time_started) FROM reyearn.runs AS r WHERE r.tenant_id = t.tenant_id) AS last_training
-              FROM (SELECT DISTINCT w.tenant_id FROM waiting AS w) AS t
         )
         SELECT w.tenant_id, w.model_id, w.run_id, w.waiting, w.due_at, w.due_at <= clock_timestamp() AS is_due
           FROM waiting AS w
-          JOIN tenants AS t ON t.tenant_id = w.tenant_id
-         ORDER BY is_due DESC, CASE WHEN w.due_at <= clock_timestamp() THEN t.last_training END NULLS FIRST,
+          JOIN reyearn.tenants AS t ON t.tenant_id = w.tenant_id AND t.max_trainings IS DISTINCT FROM 0
+          LEFT JOIN reyearn.turns AS turn ON turn.tenant_id = w.tenant_id
+         ORDER BY is_due DESC, CASE WHEN w.due_at <= clock_timestamp() THEN turn.time_started END NULLS FIRST,
                   w.run_id NULLS LAST, w.due_at
     LOOP
         IF NOT candidate.is_due THEN    -- nor are those after it
             due_at := least(candidate.due_at, later);
             RETURN;
         END IF;
-        IF reyearn.has_training_place(candidate.tenant_id)
-           AND reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
+        IF NOT reyearn.has_training_place(candidate.tenant_id) THEN
+            later := least(later, clock_timestamp() + interval '5 s');
+        ELSIF NOT reyearn.is_model_free(candidate.tenant_id, candidate.model_id) THEN
+            later := clock_timestamp() + interval '1 s';
+        ELSE
             SELECT b.tenant_id, b.model_id, b.run_id, b.params INTO tenant_id, model_id, run_id, params
               FROM reyearn.begin_run(candidate.tenant_id, candidate.model_id, candidate.run_id, candidate.waiting) AS b;
             RETURN;
         END IF;
-        later := clock_timestamp() + interval '1 s';
     END LOOP;
     due_at := later;
 END
@@ -213,15 +226,27 @@ $$;
 COMMENT ON FUNCTION reyearn.next_training() IS
     'records the training that is due as running and returns it: run_id NULL when none is, with the time of the next';
 
-CREATE FUNCTION reyearn.postpone_run(run_id bigint) RETURNS void
-    LANGUAGE sql
-    BEGIN ATOMIC
+CREATE FUNCTION reyearn.postpone_run(run_id bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    run reyearn.runs;
+BEGIN
+    SELECT r.* INTO run FROM reyearn.runs AS r WHERE r.run_id = $1 AND r.outcome = 'running' FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN NOT EXISTS (SELECT FROM reyearn.runs AS r WHERE r.run_id = $1 AND r.outcome = 'running');
+    ELSIF run.is_requested THEN
         UPDATE reyearn.runs AS r SET outcome = 'queued', time_started = NULL
-         WHERE r.run_id = $1 AND r.outcome = 'running' AND r.is_requested;
-        DELETE FROM reyearn.runs AS r WHERE r.run_id = $1 AND r.outcome = 'running';
-    END;
+         WHERE r.tenant_id = run.tenant_id AND r.run_id = run.run_id;
+    ELSE
+        DELETE FROM reyearn.runs AS r WHERE r.tenant_id = run.tenant_id AND r.run_id = run.run_id;
+    END IF;
+    RETURN true;
+END
+$$;
 COMMENT ON FUNCTION reyearn.postpone_run(bigint) IS
-    'takes a run back that gave way to something else: one that was asked for is queued again, another is due again anyway';
+    'takes a run back that gave way to something else: one that was asked for is queued again, another is due again anyway. False: somebody holds its row';
 
 CREATE FUNCTION reyearn.fail_run(run_id bigint, sqlstate text, reason text) RETURNS void
     LANGUAGE sql

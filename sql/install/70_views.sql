@@ -101,7 +101,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
             SELECT (SELECT count(*) FROM reyearn.classes AS c WHERE c.tenant_id = t.id) AS classes,
                    (SELECT count(*) FROM reyearn.observations AS o WHERE o.tenant_id = t.id) AS observations,
                    (SELECT count(*) FROM reyearn.annotations AS a WHERE a.tenant_id = t.id) AS annotations
-              FROM (SELECT reyearn.current_tenant()) AS t (id)
+              FROM (SELECT reyearn.find_current_tenant()) AS t (id)
         ), models AS (
             SELECT count(*) AS n,
                    string_agg(m.name, ', ' ORDER BY m.name) FILTER (WHERE v.version_id IS NULL) AS without_live,
@@ -110,7 +110,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
              CROSS JOIN reyearn.models AS m
               LEFT JOIN reyearn.model_versions AS v
                 ON v.tenant_id = m.tenant_id AND v.model_id = m.model_id AND v.is_live
-             WHERE m.tenant_id = reyearn.current_tenant()
+             WHERE m.tenant_id = reyearn.find_current_tenant()
         ), memory AS (
             SELECT m.*,
                    pg_size_pretty(m.limit_bytes) AS allowed,
@@ -131,11 +131,11 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                    (SELECT string_agg(format('%s (%s)', s.name, s.reason), ', '
                                       ORDER BY s.name)
                       FROM reyearn.training_schedule AS s
-                     WHERE s.is_parked AND s.tenant_id = reyearn.current_tenant()) AS parked
+                     WHERE s.is_parked AND s.tenant_id = reyearn.find_current_tenant()) AS parked
               FROM reyearn.background() AS b
         ), tenants AS (
             SELECT count(*) AS n,
-                   max(t.name) FILTER (WHERE t.tenant_id = reyearn.current_tenant()) AS mine,
+                   max(t.name) FILTER (WHERE t.tenant_id = reyearn.find_current_tenant()) AS mine,
                    string_agg(t.name, ', ' ORDER BY t.name)
                        FILTER (WHERE t.role IS NOT NULL AND r.oid IS NULL) AS without_role
               FROM reyearn.tenants AS t
@@ -211,7 +211,10 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                     CASE WHEN trainer.parked IS NOT NULL
                          THEN 'They are not trained by themselves any more: remove the reason, then reyearn_train().'
                     END),
-                   (19, 'tenant', tenants.mine, 'ok', NULL),
+                   (19, 'tenant', coalesce(tenants.mine, 'none'), 'warning',
+                    CASE WHEN tenants.mine IS NOT NULL THEN NULL
+                         WHEN tenants.n > 1 THEN 'There are several: choose one, SET reyearn.tenant = ''...''.'
+                         ELSE 'Have the role of a tenant granted to this one, or call reyearn_login().' END),
                    (20, 'tenants', tenants.n::text, 'warning',
                     'Their roles were dropped; give them others with reyearn_alter_tenant(): ' || tenants.without_role || '.')
                ) AS fact (place, name, value, severity, advice)

@@ -3,6 +3,8 @@
 
 -- Rights. A level has those of the levels before it. What is not here is for the owner of the extension; nobody has
 -- the right to write versions, images, runs and the history, which C code and triggers write for those who may cause it.
+-- On tables of all tenants nobody has more than SELECT, and rights on columns: with DELETE or UPDATE on a table one could
+-- lock it and keep everybody out.
 
 CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on_what text, objects text[])
     LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 20
@@ -12,10 +14,10 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
             ('reader', 'EXECUTE', 'FUNCTION', ARRAY[
                 'reyearn_predict', 'reyearn_predict_proba', 'reyearn_predict_with', 'reyearn_evaluate',
                 'reyearn_confusion_matrix', 'reyearn_status', 'reyearn_login',
-                'current_tenant', 'usable_tenants', 'sees_all_tenants', 'acting_role', 'content_hash', 'parse_label',
-                'same_label', 'is_under', 'parent', 'ancestors', 'restoring', 'library_info', 'list_parameters',
-                'list_shared_models', 'list_rights', 'model_id', 'run_of_version', 'unknown_version', 'no_live_version',
-                'predict_row', 'shared_images', 'shared_memory', 'background', 'training_now']),
+                'current_tenant', 'find_current_tenant', 'usable_tenants', 'sees_all_tenants', 'acting_role',
+                'content_hash', 'parse_label', 'same_label', 'is_under', 'parent', 'ancestors', 'restoring',
+                'library_info', 'list_parameters', 'list_shared_models', 'list_rights', 'model_id', 'run_of_version',
+                'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now']),
             ('reader', 'SELECT', 'TABLE', ARRAY[
                 'tenants', 'classes', 'merged_classes', 'observations', 'annotations', 'annotation_history', 'models',
                 'model_versions', 'model_shares', 'experiments', 'runs', 'run_labels', 'news',
@@ -25,7 +27,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'reyearn_observe', 'reyearn_annotate', 'reyearn_annotate_text', 'reyearn_confirm', 'reyearn_reject',
                 'reyearn_correct', 'reyearn_classify',
                 'find_observation', 'observe', 'find_class', 'lock_class', 'unknown_class', 'unknown_observation',
-                'check_status', 'check_span', 'put_annotation', 'set_status']),
+                'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row']),
             ('annotator', 'INSERT (tenant_id, body, metadata), UPDATE (metadata, time_updated)', 'TABLE',
                 ARRAY['observations']),
             ('annotator', 'INSERT (tenant_id, observation_id, class_id, span, status, probability, '
@@ -37,23 +39,20 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'reyearn_create_class', 'reyearn_move_class', 'reyearn_drop_class', 'reyearn_create_model',
                 'reyearn_alter_model', 'reyearn_drop_model', 'reyearn_train', 'reyearn_promote', 'reyearn_rollback',
                 'reyearn_export_model', 'reyearn_import_model',
-                'lock_taxonomy', 'moved_classes', 'news_of_move', 'merge_class', 'create_class', 'create_model',
-                'check_params', 'check_model', 'lock_model', 'label_root_id', 'make_live', 'image_labels',
-                'image_algorithm', 'store_image', 'class_ids']),
+                'lock_taxonomy', 'moved_classes', 'move_branch', 'delete_classes', 'create_class', 'create_model',
+                'check_params', 'check_model', 'lock_model', 'label_root_id', 'delete_model', 'make_live',
+                'image_labels', 'image_algorithm', 'store_image', 'class_ids']),
             ('trainer', 'INSERT (tenant_id, label, title, description), '
-                        'UPDATE (label, title, description, time_updated), DELETE', 'TABLE', ARRAY['classes']),
-            ('trainer', 'INSERT, UPDATE', 'TABLE', ARRAY['merged_classes']),
-            ('trainer', 'DELETE', 'TABLE', ARRAY['annotations']),
+                        'UPDATE (label, title, description, time_updated)', 'TABLE', ARRAY['classes']),
             ('trainer', 'INSERT (tenant_id, name, label_root_id, task, algorithm, params, retrain_after, retrain_delay, '
                         'promotion, keep_versions), UPDATE (name, label_root_id, task, algorithm, params, retrain_after, '
-                        'retrain_delay, promotion, keep_versions, owner, time_updated), DELETE', 'TABLE',
+                        'retrain_delay, promotion, keep_versions, owner, time_updated)', 'TABLE',
                 ARRAY['models']),
-            ('trainer', 'INSERT (tenant_id, model_id, n)', 'TABLE', ARRAY['news']),
             ('trainer', 'SELECT', 'TABLE', ARRAY['model_images']),
             ('admin', 'EXECUTE', 'FUNCTION', ARRAY[
-                'reyearn_forget', 'reyearn_share_model', 'reyearn_unshare_model', 'tenant_id', 'check_share']),
-            ('admin', 'DELETE', 'TABLE', ARRAY['observations', 'annotation_history']),
-            ('admin', 'INSERT (tenant_id, model_id, to_tenant_id), DELETE', 'TABLE', ARRAY['model_shares']);
+                'reyearn_forget', 'reyearn_share_model', 'reyearn_unshare_model', 'tenant_id', 'check_share',
+                'delete_observation', 'delete_share']),
+            ('admin', 'INSERT (tenant_id, model_id, to_tenant_id)', 'TABLE', ARRAY['model_shares']);
     END;
 COMMENT ON FUNCTION reyearn.list_rights() IS
     'what reyearn_grant() grants with each level, beside what it grants with those before it';
@@ -86,12 +85,20 @@ AS $$
 DECLARE
     object record;
 BEGIN
-    FOR object IN SELECT o.kind, o.identity FROM reyearn.list_objects() AS o LOOP
+    FOR object IN
+        SELECT o.kind, o.identity FROM reyearn.list_objects() AS o
+        UNION ALL
+        SELECT 'SCHEMA', x.extnamespace::regnamespace::text
+          FROM pg_extension AS x JOIN reyearn.grants AS g ON g.role = $1 AND g.has_schema
+         WHERE x.extname = 'reyearn'
+    LOOP
         EXECUTE format('REVOKE ALL ON %s %s FROM %s', object.kind, object.identity, role);
     END LOOP;
+    DELETE FROM reyearn.grants AS g
+     WHERE g.role = $1 OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role);
 END
 $$;
-COMMENT ON FUNCTION reyearn.revoke_all(regrole) IS 'takes all rights on the extension from a role';
+COMMENT ON FUNCTION reyearn.revoke_all(regrole) IS 'takes all rights on the extension from a role, and forgets roles that were dropped';
 
 CREATE FUNCTION reyearn_grant(role_name name, level text, default_tenant boolean DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -101,6 +108,8 @@ AS $$
 DECLARE
     levels CONSTANT text[] := ARRAY['reader', 'annotator', 'trainer', 'admin'];
     role CONSTANT regrole := quote_ident(role_name)::regrole;
+    schema CONSTANT regnamespace := (SELECT x.extnamespace FROM pg_extension AS x WHERE x.extname = 'reyearn');
+    needs_schema boolean;
     granted record;
 BEGIN
     IF role_name IS NULL OR level IS NULL THEN
@@ -120,14 +129,13 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s ON %s %s TO %s', granted.rights, granted.on_what, granted.identity, role);
     END LOOP;
-    IF NOT has_schema_privilege(role::oid, '@extschema@', 'USAGE') THEN
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', '@extschema@', role);
+    needs_schema := NOT has_schema_privilege(role::oid, schema::oid, 'USAGE');
+    IF needs_schema THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', schema, role);
     END IF;
 
-    DELETE FROM reyearn.grants AS g
-     WHERE g.role = role OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role);
-    INSERT INTO reyearn.grants (role, level, is_default_tenant)
-    VALUES (role, level, coalesce(default_tenant,
+    INSERT INTO reyearn.grants (role, level, has_schema, is_default_tenant)
+    VALUES (role, level, needs_schema, coalesce(default_tenant,
                                   NOT EXISTS (SELECT FROM reyearn.tenants AS t JOIN pg_roles AS r ON r.oid = t.role
                                                WHERE pg_has_role(role, t.role, 'USAGE'))));
 END
@@ -147,11 +155,49 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = '"role_name" must not be NULL';
     END IF;
     PERFORM reyearn.revoke_all(role);
-    DELETE FROM reyearn.grants AS g
-     WHERE g.role = role OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role);
 END
 $$;
 COMMENT ON FUNCTION reyearn_revoke(name) IS 'take from a role what reyearn_grant() gave it';
+
+-- A role that was dropped is dumped as its number, which may be another role's where the dump is restored.
+CREATE FUNCTION reyearn.check_restored_role() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    role oid;
+BEGIN
+    IF TG_TABLE_NAME = 'models' THEN
+        role := NEW.owner;
+    ELSE
+        role := NEW.role;
+    END IF;
+    IF role IS NULL OR EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = role) THEN
+        RETURN NEW;
+    ELSIF TG_TABLE_NAME = 'models' THEN
+        NEW.owner := 0;    -- which parks it
+        RETURN NEW;
+    ELSIF TG_TABLE_NAME = 'tenants' THEN
+        NEW.role := NULL;
+        RETURN NEW;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_restored_role() IS 'takes a role that does not exist from what is inserted';
+
+CREATE TRIGGER check_restored_role BEFORE INSERT ON reyearn.tenants
+    FOR EACH ROW EXECUTE FUNCTION reyearn.check_restored_role();
+COMMENT ON TRIGGER check_restored_role ON reyearn.tenants IS 'takes a role that does not exist from what is inserted';
+CREATE TRIGGER check_restored_role BEFORE INSERT ON reyearn.grants
+    FOR EACH ROW EXECUTE FUNCTION reyearn.check_restored_role();
+COMMENT ON TRIGGER check_restored_role ON reyearn.grants IS 'leaves out what was granted to a role that does not exist';
+CREATE TRIGGER check_restored_role BEFORE INSERT ON reyearn.models
+    FOR EACH ROW EXECUTE FUNCTION reyearn.check_restored_role();
+COMMENT ON TRIGGER check_restored_role ON reyearn.models IS 'takes an owner that does not exist from what is inserted';
+ALTER TABLE reyearn.tenants ENABLE ALWAYS TRIGGER check_restored_role;
+ALTER TABLE reyearn.grants ENABLE ALWAYS TRIGGER check_restored_role;
+ALTER TABLE reyearn.models ENABLE ALWAYS TRIGGER check_restored_role;
 
 -- Tenants.
 
@@ -166,7 +212,7 @@ BEGIN
     IF name IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"name" must not be NULL';
     END IF;
-    SELECT t.* INTO tenant FROM reyearn.tenants AS t WHERE t.name = name FOR UPDATE;
+    SELECT t.* INTO tenant FROM reyearn.tenants AS t WHERE t.name = name FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE undefined_object USING
             MESSAGE = format('tenant "%s" does not exist', name),
@@ -204,6 +250,16 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.check_tenant(text, name) IS 'the role, or an error if a tenant cannot have that name or that role';
 
+-- Whoever works for a tenant does not find himself in the default one when he leaves it.
+CREATE FUNCTION reyearn.close_default_tenant(role regrole) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        UPDATE reyearn.grants AS g SET is_default_tenant = false
+         WHERE g.is_default_tenant AND EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = g.role)
+           AND pg_has_role(g.role, $1, 'USAGE');
+    END;
+COMMENT ON FUNCTION reyearn.close_default_tenant(regrole) IS 'takes the default tenant from those who have the privileges of a role';
+
 CREATE FUNCTION reyearn_create_tenant(name text, role_name name) RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -222,9 +278,7 @@ BEGIN
     IF id IS NULL THEN
         RAISE duplicate_object USING MESSAGE = format('tenant "%s" already exists', name);
     END IF;
-    -- Whoever works for this tenant from now on does not see the default one any more.
-    UPDATE reyearn.grants AS g SET is_default_tenant = false
-     WHERE g.is_default_tenant AND pg_has_role(g.role, role, 'USAGE');
+    PERFORM reyearn.close_default_tenant(role);
     RETURN id;
 END
 $$;
@@ -253,6 +307,7 @@ BEGIN
     END IF;
     IF role_name IS NOT NULL THEN
         tenant.role := reyearn.check_tenant(name, role_name);
+        PERFORM reyearn.close_default_tenant(tenant.role);
     END IF;
     UPDATE reyearn.tenants AS t
        SET role = tenant.role,
@@ -290,12 +345,15 @@ BEGIN
     UNION ALL
     SELECT 'models dropped', count(*) FROM reyearn.models AS m WHERE m.tenant_id = tenant.tenant_id;
     IF NOT dry_run THEN
+        -- Texts have no foreign key to the tenant: nobody must add one now.
+        LOCK TABLE reyearn.observations, reyearn.annotations, reyearn.models, reyearn.classes IN SHARE ROW EXCLUSIVE MODE;
         DELETE FROM reyearn.models AS m WHERE m.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.annotations AS a WHERE a.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.annotation_history AS h WHERE h.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.observations AS o WHERE o.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.classes AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.news AS n WHERE n.tenant_id = tenant.tenant_id;
+        DELETE FROM reyearn.turns AS t WHERE t.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.tenants AS t WHERE t.tenant_id = tenant.tenant_id;
     END IF;
 END

@@ -25,6 +25,7 @@ COMMENT ON FUNCTION reyearn.load_in_any_order() IS
 DO $$
 DECLARE
     object record;
+    grantee text;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
@@ -37,12 +38,25 @@ BEGIN
          WHERE x.extname = 'reyearn' AND d.deptype = 'e'
            AND (d.classid = 'pg_proc'::regclass OR c.relkind IN ('r', 'S', 'v'))
     LOOP
-        -- Nobody but the owner reads, writes or calls anything until it is granted.
-        IF object.classid = 'pg_proc'::regclass THEN
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', object.objid::regprocedure);
-        ELSE
-            EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', object.objid::regclass);
-        END IF;
+        -- Nobody but the owner reads, writes or calls anything until it is granted; default privileges do not count.
+        FOR grantee IN
+            SELECT 'PUBLIC'
+            UNION
+            SELECT quote_ident(r.rolname)
+              FROM (SELECT p.proacl AS acl, p.proowner AS owner FROM pg_proc AS p
+                     WHERE object.classid = 'pg_proc'::regclass AND p.oid = object.objid
+                    UNION ALL
+                    SELECT c.relacl, c.relowner FROM pg_class AS c
+                     WHERE object.classid = 'pg_class'::regclass AND c.oid = object.objid) AS given
+             CROSS JOIN LATERAL aclexplode(given.acl) AS a
+              JOIN pg_roles AS r ON r.oid = a.grantee AND r.oid <> given.owner
+        LOOP
+            IF object.classid = 'pg_proc'::regclass THEN
+                EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', object.objid::regprocedure, grantee);
+            ELSE
+                EXECUTE format('REVOKE ALL ON %s FROM %s', object.objid::regclass, grantee);
+            END IF;
+        END LOOP;
         -- Dumped with the database: every table and the sequence of its identity column. The rows that this script
         -- inserts are not: the restore's CREATE EXTENSION makes them.
         IF object.relkind IN ('r', 'S') THEN
@@ -68,13 +82,19 @@ BEGIN
     END LOOP;
 
     -- What the bodies of functions and views, defaults, checks and policies call was looked up in the schemas that the
-    -- extension and ltree are in, where others may have put objects of their own: nothing of that may be among it.
+    -- extension and ltree are in, where others may have put objects of their own: nothing of that may be among it. Nor
+    -- what the owner of ltree, who need not be a superuser, has added to it: its own objects belong to one.
     FOR object IN
         WITH member AS (
             SELECT d.classid, d.objid, x.extname = 'reyearn' AS is_ours
               FROM pg_depend AS d
               JOIN pg_extension AS x ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid
-             WHERE x.extname IN ('reyearn', 'ltree') AND d.deptype = 'e'
+              LEFT JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+              LEFT JOIN pg_operator AS o ON d.classid = 'pg_operator'::regclass AND o.oid = d.objid
+              LEFT JOIN pg_type AS t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+              LEFT JOIN pg_opclass AS c ON d.classid = 'pg_opclass'::regclass AND c.oid = d.objid
+              LEFT JOIN pg_roles AS owner ON owner.oid = coalesce(p.proowner, o.oprowner, t.typowner, c.opcowner)
+             WHERE d.deptype = 'e' AND (x.extname = 'reyearn' OR x.extname = 'ltree' AND owner.rolsuper)
         ), relation AS (
             SELECT m.objid FROM member AS m WHERE m.classid = 'pg_class'::regclass AND m.is_ours
         ), part AS (

@@ -6,6 +6,7 @@
 #include "pg/background.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
+#include "pg/restoring.hpp"
 #include "pg/settings.hpp"
 
 #include "pg/postgres.hpp"
@@ -103,9 +104,8 @@ PG_FUNCTION_INFO_V1(reyearn_news_added);
 PGDLLEXPORT Datum reyearn_news_added(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "not called by a trigger");
   const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-  // A dump that is restored (see reyearn.restoring()) has nothing to tell, but perhaps something to learn.
-  const bool is_restoring = !check_function_bodies && !row_security;
-  announce(is_restoring ? Announcement::kWork : Announcement::kAnnotation, model_of(trigger, trigger->tg_trigtuple));
+  // A dump that is restored has nothing to tell, but perhaps something to learn.
+  announce(is_restoring() ? Announcement::kWork : Announcement::kAnnotation, model_of(trigger, trigger->tg_trigtuple));
   return PointerGetDatum(nullptr);
 }
 

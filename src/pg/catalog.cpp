@@ -115,12 +115,12 @@ bool find_share(ModelRow& model, int to_tenant_id, Snapshot snapshot) {
 
 // A model named tenant/name.
 std::optional<ModelRow> find_model_of(std::string_view tenant_name, std::string_view name, Snapshot snapshot) {
+  const std::optional<int> mine = current_tenant_if_any();  // first: its errors must not tell what others have
   const Tenant* const tenant = find_tenant(c_string(tenant_name));
   if (tenant == nullptr) return std::nullopt;
   const int tenant_id = tenant->tenant_id;
   std::optional<ModelRow> model = find_model_named(tenant_id, name, snapshot);
   if (!model || may_use_tenant(tenant_id)) return model;
-  const std::optional<int> mine = current_tenant_if_any();
   if (!mine || !find_share(*model, *mine, snapshot)) return std::nullopt;
   return model;
 }
@@ -143,7 +143,8 @@ class NameList {
   int count_ = 0;
 };
 
-// The only model of the tenant or, if it has none, the only one that is shared with it.
+// The only model of the tenant. One that another tenant shares is not chosen unless it is named: that would leave it to
+// others what a prediction without a name does.
 ModelRow only_model(int tenant_id, Snapshot snapshot) {
   ScanKeyData key = int4_key(kModelsTenantId, tenant_id);
   IndexScan s = begin_scan("models", "models_tenant_id_name_key", &key, 1, snapshot);
@@ -155,12 +156,6 @@ ModelRow only_model(int tenant_id, Snapshot snapshot) {
     names.add(text_view(column(s, row, kModelsName)));
   }
   end_scan(s);
-  if (names.count() == 0) {
-    const auto add = [](const char* name, TimestampTz, void* list) { static_cast<NameList*>(list)->add(name); };
-    visit_shared_models(tenant_id, snapshot, add, &names);
-    if (names.count() == 1)
-      return find_model(std::string_view(names.text()).substr(1, std::strlen(names.text()) - 2), snapshot);
-  }
   if (names.count() == 0) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no model"),
                     errhint("Create one with reyearn_create_model().")));
@@ -267,7 +262,7 @@ Oid owner_of_relation(Oid relation) {
   return owner;
 }
 
-Oid extension_owner() { return owner_of_relation(relation_oid("models")); }
+Oid extension_owner() { return owner_of_relation(relation_oid("tenants")); }
 
 void check_may_read(const char* table) { check_may_read(relation_oid(table)); }
 
@@ -300,6 +295,12 @@ ModelRow find_own_model(std::string_view name, Snapshot snapshot) {
                     errmsg("model \"%s\" is shared for predictions only", model_name(model, snapshot)),
                     errdetail("It belongs to another tenant."),
                     errhint("Use it with reyearn_predict(), reyearn_predict_proba() or reyearn_classify().")));
+  }
+  if (model.tenant_id != current_tenant()) {
+    const char* const tenant = find_tenant(model.tenant_id)->name;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("model \"%s\" is not of the tenant that is acted for", model_name(model, snapshot)),
+                    errhint("SET reyearn.tenant = %s;", quote_literal_cstr(tenant))));
   }
   return model;
 }
@@ -377,6 +378,26 @@ std::size_t image_size(const VersionRow& version, const char* kind, Snapshot sna
     return true;
   });
   return size;
+}
+
+std::int64_t count_models(int tenant_id) {
+  ScanKeyData key = int4_key(kModelsTenantId, tenant_id);
+  IndexScan s = begin_scan("models", "models_pkey", &key, 1, nullptr);
+  std::int64_t count = 0;
+  while (HeapTupleIsValid(next_row(s))) ++count;
+  end_scan(s);
+  return count;
+}
+
+std::int64_t bytes_of_images(int tenant_id) {
+  ScanKeyData key = int4_key(1, tenant_id);
+  IndexScan s = begin_scan("model_images", "model_images_pkey", &key, 1, nullptr);
+  std::int64_t bytes = 0;
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
+    bytes += static_cast<std::int64_t>(toast_raw_datum_size(column(s, row, kImagesData)) - VARHDRSZ);
+  }
+  end_scan(s);
+  return bytes;
 }
 
 ClassRow find_class_row(int tenant_id, std::int64_t class_id, Snapshot snapshot) {

@@ -90,6 +90,10 @@ int newest_version(const ModelRow& model, Snapshot snapshot);
 // Bytes of an image; 0 when the version has no such image.
 std::size_t image_size(const VersionRow& version, const char* kind, Snapshot snapshot);
 
+// Of a tenant, by what is committed now.
+std::int64_t count_models(int tenant_id);
+std::int64_t bytes_of_images(int tenant_id);
+
 struct ClassRow {
   bool exists = false;
   RowState state;  // none for a merged class: what it is now depends on more than one row

@@ -20,8 +20,8 @@ LOCKTAG tag_of(int tenant_id, int kind) {
   return tag;
 }
 
-bool try_lock(const LOCKTAG& tag, LOCKMODE mode, bool for_session) {
-  return LockAcquire(&tag, mode, for_session, true) != LOCKACQUIRE_NOT_AVAIL;
+bool try_lock(const LOCKTAG& tag, LOCKMODE mode) {
+  return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 }  // namespace
@@ -31,18 +31,23 @@ void lock_taxonomy(int tenant_id, bool exclusively) {
   (void)LockAcquire(&tag, exclusively ? ExclusiveLock : ShareLock, false, false);
 }
 
-void hold_off_training() { (void)try_lock(tag_of(0, kTraining), ShareLock, true); }
+void hold_off_training() {
+  const LOCKTAG tag = tag_of(0, kTraining);
+  if (!holds_lock(tag, ShareLock)) (void)LockAcquire(&tag, ShareLock, true, false);
+}
 
-bool may_begin_training() { return try_lock(tag_of(0, kTraining), ExclusiveLock, false); }
+bool may_begin_training() { return try_lock(tag_of(0, kTraining), ExclusiveLock); }
 
 bool take_training_place(int tenant_id) {
   const Tenant* const tenant = find_tenant(tenant_id);
   if (tenant == nullptr || tenant->max_trainings < 0) return true;
   const int places = Min(tenant->max_trainings, kMostPlaces);
+  const auto place_of = [&](int place) { return tag_of(tenant_id, kTrainingPlaces + place); };
   for (int place = 0; place < places; ++place) {
-    const LOCKTAG tag = tag_of(tenant_id, kTrainingPlaces + place);
-    if (LockHeldByMe(&tag, ExclusiveLock)) return true;
-    if (try_lock(tag, ExclusiveLock, false)) return true;
+    if (holds_lock(place_of(place), ExclusiveLock)) return true;
+  }
+  for (int place = 0; place < places; ++place) {
+    if (try_lock(place_of(place), ExclusiveLock)) return true;
   }
   return false;
 }

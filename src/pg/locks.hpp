@@ -1,5 +1,5 @@
 // Locks on what is no row and no table. They lie among PostgreSQL's advisory locks, in a part that its SQL functions
-// cannot name: nobody can hold them who is not meant to. pg_locks shows them with classid reyearn.tenants.
+// cannot take any of: nobody holds them who is not meant to. pg_locks shows them with classid reyearn.tenants.
 //
 // All functions may raise PostgreSQL errors.
 #pragma once

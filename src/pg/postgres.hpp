@@ -29,6 +29,8 @@ extern "C" {
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "postmaster/bgworker.h"
@@ -114,6 +116,15 @@ inline void rouse_backend(pid_t pid, int number) {
   SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, number);
 #else
   SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, number + 1);
+#endif
+}
+
+// Whether this backend holds a heavyweight lock.
+inline bool holds_lock(const LOCKTAG& tag, LOCKMODE mode) {
+#if PG_VERSION_NUM >= 170000
+  return LockHeldByMe(&tag, mode, false);
+#else
+  return LockHeldByMe(&tag, mode);
 #endif
 }
 

@@ -37,6 +37,7 @@ PGDLLEXPORT Datum reyearn_parse_label(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(reyearn_find_class);
 PGDLLEXPORT Datum reyearn_find_class(PG_FUNCTION_ARGS) {
   check_may_read("classes");
+  PreventCommandIfReadOnly("reyearn.find_class()");
   const std::optional<std::int64_t> id = lock_class(current_tenant(), PG_GETARG_DATUM(0));
   if (!id) PG_RETURN_NULL();
   PG_RETURN_INT64(*id);

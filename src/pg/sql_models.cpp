@@ -185,20 +185,12 @@ PGDLLEXPORT Datum reyearn_store_image(PG_FUNCTION_ARGS) {
   PG_RETURN_INT32(version);
 }
 
-// Puts a version of a model of the caller's tenant in the place of the live one.
-PG_FUNCTION_INFO_V1(reyearn_make_live);
-PGDLLEXPORT Datum reyearn_make_live(PG_FUNCTION_ARGS) {
-  const int tenant_id = current_tenant();
-  const Oid owner = extension_owner();
-  guard([&] {
-    const ActsAs acting(owner);
-    Spi spi;
-    spi.execute("SELECT reyearn.put_live($1, $2, $3, $4)", {spi_int4(tenant_id), spi_int8(PG_GETARG_INT64(0)),
-                                                            spi_int4(PG_GETARG_INT32(1)), spi_bool(PG_GETARG_BOOL(2))});
-    spi.finish();
-  });
-  PG_RETURN_VOID();
-}
+// What a tenant may have only so much of.
+PG_FUNCTION_INFO_V1(reyearn_count_models);
+PGDLLEXPORT Datum reyearn_count_models(PG_FUNCTION_ARGS) { PG_RETURN_INT64(count_models(PG_GETARG_INT32(0))); }
+
+PG_FUNCTION_INFO_V1(reyearn_image_bytes);
+PGDLLEXPORT Datum reyearn_image_bytes(PG_FUNCTION_ARGS) { PG_RETURN_INT64(bytes_of_images(PG_GETARG_INT32(0))); }
 
 // What other tenants share with the caller's.
 PG_FUNCTION_INFO_V1(reyearn_list_shared_models);

@@ -14,6 +14,13 @@ extern "C" {
 PG_FUNCTION_INFO_V1(reyearn_current_tenant);
 PGDLLEXPORT Datum reyearn_current_tenant(PG_FUNCTION_ARGS) { PG_RETURN_INT32(current_tenant()); }
 
+PG_FUNCTION_INFO_V1(reyearn_find_current_tenant);
+PGDLLEXPORT Datum reyearn_find_current_tenant(PG_FUNCTION_ARGS) {
+  const std::optional<int> tenant = current_tenant_if_any();
+  if (!tenant) PG_RETURN_NULL();
+  PG_RETURN_INT32(*tenant);
+}
+
 PG_FUNCTION_INFO_V1(reyearn_usable_tenants);
 PGDLLEXPORT Datum reyearn_usable_tenants(PG_FUNCTION_ARGS) { return usable_tenants(); }
 

@@ -87,7 +87,7 @@ void fill() {
   const MemoryContext before = MemoryContextSwitchTo(directory.context);
   directory.tenants_table = relation_oid("tenants");
   directory.grants_table = relation_oid("grants");
-  directory.owner = extension_owner();
+  directory.owner = owner_of_relation(directory.tenants_table);
   visit_rows(directory.tenants_table, add_tenant);
   list_sort(directory.tenants, compare_tenants);
   visit_rows(directory.grants_table, [](HeapTuple row, TupleDesc descriptor) {
@@ -101,6 +101,7 @@ void fill() {
 // A change that comes while it is filled makes it outdated again, and is seen at the next call at the latest: the rows
 // are read by a snapshot that is newer than the invalidations taken in.
 void bring_up_to_date() {
+  AcceptInvalidationMessages();  // a statement that locks nothing new would not take them in
   if (directory.is_filled && !is_outdated) return;
   MemoryContext context = directory.context;
   if (context == nullptr) context = AllocSetContextCreate(TopMemoryContext, "reyearn tenants", ALLOCSET_SMALL_SIZES);
@@ -134,9 +135,7 @@ bool has_privileges_of_any(Oid role, const List* others) {
   return false;
 }
 
-bool may_use(const Standing& standing, const Tenant& tenant) {
-  if (standing.sees_all) return true;
-  if (tenant.tenant_id == kDefaultTenant && has_privileges_of_any(standing.role, directory.default_roles)) return true;
+bool has_role_of(const Standing& standing, const Tenant& tenant) {
   return OidIsValid(tenant.role) && has_privs_of_role(standing.role, tenant.role);
 }
 
@@ -147,7 +146,11 @@ ArrayType* tenants_of(const Standing& standing) {
   const ListCell* cell;
   foreach (cell, directory.tenants) {
     const auto& tenant = *static_cast<const Tenant*>(lfirst(cell));
-    if (may_use(standing, tenant)) ids[count++] = Int32GetDatum(tenant.tenant_id);
+    if (standing.sees_all || has_role_of(standing, tenant)) ids[count++] = Int32GetDatum(tenant.tenant_id);
+  }
+  // The default tenant is for those who belong to no other.
+  if (count == 0 && has_privileges_of_any(standing.role, directory.default_roles)) {
+    ids[count++] = Int32GetDatum(kDefaultTenant);
   }
   ArrayType* const array = construct_array(ids, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
   pfree(ids);

@@ -1,12 +1,12 @@
 // Which tenants the current user may use, and for which one it acts.
 //
-// A role may use a tenant whose role it has the privileges of (USAGE: a member that inherits), and the default tenant if
-// reyearn_grant() opened that to it. reyearn.tenant chooses among them. A login (login.hpp) takes the place of all that:
+// A role may use the tenants whose roles it has the privileges of (USAGE: a member that inherits). One that has none of
+// these may use the default tenant, if reyearn_grant() opened that to it. reyearn.tenant chooses among them. A login (login.hpp) takes the place of all that:
 // it stands for one tenant.
 //
 // Asked for every statement and nearly every row: what was found out is kept by role until roles, memberships, tenants or
-// grants change. Such changes come as invalidations, which a backend takes in when it locks a table or begins a
-// transaction. What counts is what is committed then, also in a transaction whose snapshot is older.
+// grants change. Such changes come as invalidations, which are taken in at each call. What counts is what is committed
+// then, also in a transaction whose snapshot is older.
 //
 // All functions may raise PostgreSQL errors and hold no C++ objects: call them with none alive, or in pg_call.
 #pragma once

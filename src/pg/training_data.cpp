@@ -141,6 +141,7 @@ std::optional<LiveVersion> read_live_version(Spi& spi, const ModelDefinition& mo
       "SELECT algorithm, params, judge_holdout, data_digest FROM reyearn.model_versions WHERE tenant_id = $1 AND "
       "version_id = $2",
       {spi_int4(version->tenant_id), spi_int8(version->version_id)});
+  if (spi.row_count() == 0) throw Error(ErrorCode::kUnknownName, "the model is not to be seen any more");
   const SpiRow row = spi.row(0);
   LiveVersion live;
   live.version = version->version;

@@ -62,15 +62,17 @@ struct Trained {
   std::optional<TrainingOutcome> outcome;
 };
 
-// A member of the tenant may have left it.
+// As the reader. A member of the tenant may have left it.
 void require_tenant(const ModelDefinition& model) {
   pg_call([&] {
     if (may_use_tenant(model.id.tenant_id)) return;
     const Tenant* const tenant = find_tenant(model.id.tenant_id);
+    const bool is_owner = GetUserId() == model.owner;
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("role \"%s\", which owns the model, may not use tenant \"%s\"",
-                           GetUserNameFromId(GetUserId(), false), tenant != nullptr ? tenant->name : ""),
-                    errhint("Give the model another owner with reyearn_alter_model().")));
+                    errmsg("role \"%s\" may not use tenant \"%s\"", GetUserNameFromId(GetUserId(), false),
+                           tenant != nullptr ? tenant->name : ""),
+                    is_owner ? errdetail("It owns the model, which is trained in the background with its rights.") : 0,
+                    is_owner ? errhint("Give the model another owner with reyearn_alter_model().") : 0));
   });
 }
 
@@ -79,6 +81,7 @@ void require_place(const TrainingTask& task) {
     const int tenant_id = task.model.tenant_id;
     if (take_training_place(tenant_id)) return;
     const Tenant* const tenant = find_tenant(tenant_id);
+    if (tenant == nullptr) elog(ERROR, "tenant %d was dropped meanwhile", tenant_id);
     // A worker tries again later.
     ereport(ERROR, (errcode(task.reader ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : ERRCODE_LOCK_NOT_AVAILABLE),
                     errmsg("tenant \"%s\" may not run more trainings at a time", tenant->name),
@@ -89,7 +92,7 @@ void require_place(const TrainingTask& task) {
 
 Trained read_and_train(Spi& spi, const ModelDefinition& model, const Parameters& parameters, const TrainingTask& task) {
   const ActsAs reader(task.reader.value_or(model.owner));
-  if (!task.reader) require_tenant(model);
+  require_tenant(model);
   Trained trained;
   TrainingRequest& request = trained.request;
   request = make_request(spi, model, parameters, task);

@@ -81,7 +81,7 @@ void insert_image(Spi& spi, const ModelDefinition& model, const NewVersion& vers
 
 // Makes a version live, and lets old ones go.
 void make_live(Spi& spi, const ModelDefinition& model, int version) {
-  spi.execute("SELECT reyearn.put_live($1, $2, $3, false)",
+  spi.execute("SELECT reyearn.make_live_of($1, $2, $3, false)",
               {spi_int4(model.id.tenant_id), spi_int8(model.id.model_id), spi_int4(version)});
 }
 

@@ -76,7 +76,7 @@ class Worker {
   bool find_job(Job& job);
   void train(const Job& job);
   void finish_badly(const Job& job, const Failure& failure);
-  bool postpone(std::int64_t run_id);
+  void postpone(std::int64_t run_id);
   bool record_failure(const Job& job, const Failure& failure);
   bool gives_way();
   void report(Phase phase, std::uint64_t done, std::uint64_t total);
@@ -137,7 +137,8 @@ bool Worker::work() {
   while (!has_to_go()) {
     waiting_ = Waiting::kNobody;
     background().take_flag();
-    const bool is_known = postpone(background().given_up()) && find_job(job);
+    postpone(background().given_up());
+    const bool is_known = find_job(job);
     if (is_known && job.run_id != 0) {
       train(job);
       if (waiting_ == Waiting::kNobody) continue;
@@ -225,19 +226,20 @@ void Worker::finish_badly(const Job& job, const Failure& failure) {
   if (!record_failure(job, failure) && is_asked_to_end) record_failure(job, failure);
 }
 
-// If that fails, the next worker of the database does it first.
-bool Worker::postpone(std::int64_t run_id) {
-  if (run_id == 0) return true;
+// If that fails, because somebody holds the row, it is tried again before the next training is looked for.
+void Worker::postpone(std::int64_t run_id) {
+  if (run_id == 0) return;
+  bool is_postponed = false;
   Failure failure;
   const bool is_done = in_transaction(
       [&] {
         Spi spi;
         spi.execute("SELECT reyearn.postpone_run($1)", {spi_int8(run_id)});
+        is_postponed = spi.row(0).boolean(1);
         spi.finish();
       },
       failure);
-  if (is_done) background().remember_given_up(0);
-  return is_done;
+  if (is_done && is_postponed) background().remember_given_up(0);
 }
 
 // If that fails, the next worker of the database finds the run unfinished.

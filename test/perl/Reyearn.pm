@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(start_server create_database load_emails train_permuted session ask error_of error_in checksums
+our @EXPORT = qw(start_server create_database load_emails train_permuted session ask as error_of error_in begin_query end_query checksums
   live_version is_unharmed can_limit_shared_memory memory_of worker_starts kill_server wait_until_up wait_for becomes status_of);
 
 # A private server of little memory on which nothing trains but what a test asks for; else what tests depend on are the
@@ -173,11 +173,11 @@ sub status_of
 	return $node->safe_psql($database, "SELECT value || ': ' || state FROM reyearn_status() WHERE name = '$name'");
 }
 
-# A session that stays; see ask() and error_in().
+# A session that stays, of a role or of the owner of the server; see ask() and error_in().
 sub session
 {
-	my ($node, $database) = @_;
-	my $session = $node->background_psql($database, on_error_stop => 0);
+	my ($node, $database, $role) = @_;
+	my $session = $node->background_psql($database, on_error_stop => 0, extra_params => _of_role($role));
 	$session->query('\set VERBOSITY verbose');
 	return $session;
 }
@@ -201,9 +201,41 @@ sub error_in
 
 sub error_of
 {
-	my ($node, $database, $sql) = @_;
-	$node->psql($database, $sql, stderr => \my $error, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	my ($node, $database, $sql, $role) = @_;
+	$node->psql($database, $sql, stderr => \my $error, extra_params => [ '-v', 'VERBOSITY=verbose', @{ _of_role($role) } ]);
 	return _tidy($error);
+}
+
+# What a role is answered; an error ends the test.
+sub as
+{
+	my ($node, $database, $role, $sql) = @_;
+	return $node->safe_psql($database, $sql, extra_params => _of_role($role));
+}
+
+sub _of_role
+{
+	my ($role) = @_;
+	return defined $role ? [ '-U', $role ] : [];
+}
+
+# A query in a session of its own that may have to wait; end_query() gives what it answered and its error.
+sub begin_query
+{
+	my ($node, $database, $sql, $role) = @_;
+	my %query = (out => '', error => '');
+	$query{run} = IPC::Run::start [ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($database), @{ _of_role($role) }, '-c', $sql ],
+	  '>', \$query{out}, '2>', \$query{error};
+	return \%query;
+}
+
+sub end_query
+{
+	my ($query) = @_;
+	$query->{run}->finish;
+	chomp $query->{out};
+	my $error = $query->{error} =~ s/^ERROR:/psql: ERROR:/mr;
+	return ($query->{out}, _tidy($error));
 }
 
 sub _query

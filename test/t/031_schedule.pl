@@ -189,7 +189,7 @@ probed();
 create_model('of_poor', q{retrain_delay => '0'}, 5, 'poor');
 fails_until_parked('of_poor', 'an owner without rights');
 is(query(q{SELECT DISTINCT started_by, is_too_early, reason FROM reyearn.runs JOIN reyearn.models USING (tenant_id, model_id) WHERE name = 'of_poor'}),
-	'poor|f|role "poor", which owns the model, may not use tenant "default"; Give the model another owner with reyearn_alter_model().',
+	'poor|f|role "poor" may not use tenant "default"; It owns the model, which is trained in the background with its rights.; Give the model another owner with reyearn_alter_model().',
 	'... named in the run, with what it lacks');
 query('REVOKE SELECT ON reyearn.observations FROM reader');
 annotate('of_reader', 1);

@@ -74,6 +74,12 @@ std::string_view padded_string(const char* characters, std::size_t size) {
   return {characters, strnlen(characters, size)};
 }
 
+// What is stored as text elsewhere must be text.
+bool is_plain(std::string_view name) {
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
+}
+
 }  // namespace
 
 ModelView::ModelView(std::span<const std::byte> bytes) : header_(check_header(bytes)) {
@@ -94,6 +100,8 @@ ModelView::ModelView(std::span<const std::byte> bytes) : header_(check_header(by
 ModelView ModelView::open(std::span<const std::byte> bytes) {
   check_format_and_checksum(bytes);
   const ModelView view(bytes);
+  require(!view.algorithm().empty() && is_plain(view.algorithm()) && is_plain(view.icu_version()),
+          "Its algorithm or its version of ICU is not a name.");
   view.check_labels();
   view.check_slots();
   return view;

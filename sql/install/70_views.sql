@@ -179,7 +179,7 @@ CREATE FUNCTION reyearn_status() RETURNS TABLE (name text, value text, state tex
                     CASE WHEN memory.places = 0
                          THEN 'None is shared: the server''s shared memory had no room left. Preload the library.' END),
                    (14, 'retired models', format('%s versions, %s', memory.retired, pg_size_pretty(memory.retired_bytes))
-                                          || coalesce(format(', held by %s sessions', memory.sessions_with_retired), ''),
+                                          || coalesce(', held by ' || memory.sessions_with_retired || ' sessions', ''),
                     'note',
                     CASE WHEN memory.retired > 0
                          THEN 'They go when those sessions end their transactions: see pg_stat_activity for old ones.'

@@ -30,7 +30,7 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
     FOR object IN
-        SELECT d.classid, d.objid, c.relkind, d.objid::regclass IN ('reyearn.grants', 'reyearn.login_keys') AS is_common,
+        SELECT d.classid, d.objid, c.relkind, d.objid::regclass IN ('reyearn.grants', 'reyearn.login_keys', 'reyearn.turns') AS is_common,
                EXISTS (SELECT FROM pg_constraint AS f WHERE f.conrelid = c.oid AND f.contype = 'f') AS has_foreign_key
           FROM pg_depend AS d
           JOIN pg_extension AS x ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid

@@ -1,8 +1,4 @@
 # Logins by token: which tokens are accepted, for how long, and that nothing but a token makes a login.
-#
-# Keys are made by the openssl command, and so are signatures: "openssl dgst -sign" signs with the key it is given, in DER
-# for an EC key, which raw_signature() turns into the 64 bytes that a token has. Claims are given as JSON text.
-
 use strict;
 use warnings;
 
@@ -15,73 +11,13 @@ use PostgreSQL::Test::Utils;
 use Reyearn;
 use Test::More;
 use Time::HiRes qw(time usleep);
-
-my $directory = PostgreSQL::Test::Utils::tempdir();
-
-sub openssl
-{
-	my ($input, @arguments) = @_;
-	my ($output, $error);
-	IPC::Run::run([ 'openssl', @arguments ], '<', \$input, '>', \$output, '2>', \$error)
-	  or die "openssl @arguments: $error";
-	return $output;
-}
-
-# A pair of keys, its private half in a file; returns the public half in PEM.
-sub make_key
-{
-	my ($name, @options) = @_;
-	@options = qw(EC -pkeyopt ec_paramgen_curve:P-256) if !@options;
-	openssl('', 'genpkey', '-algorithm', @options, '-out', "$directory/$name.pem");
-	return public_key($name);
-}
-
-sub public_key
-{
-	my ($name, @options) = @_;
-	return openssl('', 'pkey', '-in', "$directory/$name.pem", '-pubout', @options);
-}
-
-sub signature_of
-{
-	my ($name, $message) = @_;
-	return openssl($message, 'dgst', '-sha256', '-sign', "$directory/$name.pem");
-}
-
-sub raw_signature
-{
-	my ($der) = @_;
-	my ($r, $s) = $der =~ /^\x30.\x02(.)/s ? unpack('x3 C/a x C/a', $der) : die 'not a signature';
-	return join '', map { substr("\0" x 32 . $_, -32) } $r, $s;
-}
-
-# A JSON object of claims; undef leaves one out.
-sub json
-{
-	my (%claims) = @_;
-	return '{' . join(',', map { qq{"$_":$claims{$_}} } grep { defined $claims{$_} } sort keys %claims) . '}';
-}
-sub header { return json(alg => '"ES256"', typ => '"JWT"', kid => '"main"', @_) }
-sub payload { return json(iss => '"auth"', aud => '"mail"', exp => int(time) + 600, tenant => '"acme"', @_) }
-
-# What is signed, and a token with the signature that `sign` makes of that: by default, key main's.
-sub signed_part { return join '.', map { encode_base64url($_) } @_ }
-sub token
-{
-	my ($header, $payload, $sign) = @_;
-	my $message = signed_part($header, $payload);
-	$sign //= sub { raw_signature(signature_of('main', @_)) };
-	return "$message." . encode_base64url($sign->($message));
-}
-sub token_with { return token(header(), payload(@_)) }
-sub token_under { return token(header(@_), payload()) }
+use Tokens;
 
 my $main_key = make_key('main');
 
 my $node = start_server('main');
 create_database($node, 'mail');
-plan skip_all => 'the library was built without OpenSSL'
-  if error_of($node, 'mail', q{SELECT reyearn.check_public_key('')}) =~ /^0A000: tokens cannot be verified\n/;
+plan skip_all => 'the library was built without OpenSSL' if !has_openssl($node, 'mail');
 $node->safe_psql('mail', 'CREATE ROLE app LOGIN; GRANT EXECUTE ON FUNCTION reyearn_login TO app');
 my $super = session($node, 'mail');
 my $app = $node->background_psql('mail', on_error_stop => 0, extra_params => [ '-U', 'app' ]);
@@ -346,7 +282,6 @@ sub key_refused
 		"no key: $what");
 	return;
 }
-sub private_key { return slurp_file("$directory/$_[0].pem") }
 my $no_pem = 'It does not begin with "-----BEGIN PUBLIC KEY-----" and end with "-----END PUBLIC KEY-----".';
 my $private = 'It is a private key, which only those who sign may have.';
 key_refused('', 'It is empty.', 'empty');
@@ -362,7 +297,7 @@ key_refused('x' x 8193, 'It is longer than 8192 bytes.', 'long');
 key_refused(private_key('main'), $private, 'a private key');
 key_refused(openssl(private_key('main'), 'ec'), $private, 'a private key in the older form');
 key_refused(openssl(private_key('main'), qw(pkcs8 -topk8 -passout pass:x)), $private, 'an encrypted private key');
-key_refused(openssl('', qw(req -x509 -subj /CN=x -key), "$directory/main.pem"), $no_pem, 'a certificate');
+key_refused(openssl('', qw(req -x509 -subj /CN=x -key), key_file('main')), $no_pem, 'a certificate');
 my %foreign = (
 	'RSA' => [ 'It is a key for RSA, not for ECDSA on P-256 (prime256v1).', 'RSA' ],
 	'Ed25519' => [ 'It is a key for ED25519, not for ECDSA on P-256 (prime256v1).', 'ED25519' ],
@@ -589,7 +524,7 @@ $super->quit;
 # Dumped and restored, with the tenants.
 my $keys = q{SELECT string_agg(k::text, ';' ORDER BY key_id) FROM reyearn.login_keys AS k};
 $node->safe_psql('mail', qq{INSERT INTO reyearn.login_keys VALUES ('acme', '$other_key', 'acme''s own', 'mail', 7)});
-my $dump = "$directory/mail.sql";
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/mail.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('mail') ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE template0');
 $node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('copy'), '-f', $dump ], 'restored');

@@ -80,7 +80,7 @@ for (
 	isnt($theirs, '', '... which is an error');
 }
 ok(!$id{$_} || $id{$_} != $own{$_}, "numbers of ${_}s are different ones") for keys %id;
-for (qw(observations:body annotations:observation_id,class_id classes:label models:name,task,algorithm model_shares:model_id,to_tenant_id))
+for ('observations:body', 'annotations:observation_id,class_id', 'classes:label', 'models:name,task,algorithm', 'model_shares:model_id,to_tenant_id')
 {
 	my ($table, $columns) = split /:/;
 	my $values = { observations => q{'hidden text 1'}, annotations => "$id{observation}, $id{class}", classes => q{'hidden.one'}, models => q{'hidden', 'classification', 'auto'}, model_shares => "$id{model}, 0" }->{$table};

@@ -17,17 +17,20 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'current_tenant', 'find_current_tenant', 'usable_tenants', 'sees_all_tenants', 'acting_role',
                 'content_hash', 'parse_label', 'same_label', 'is_under', 'parent', 'ancestors', 'restoring',
                 'library_info', 'list_parameters', 'list_shared_models', 'list_rights', 'model_id', 'run_of_version',
-                'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now']),
+                'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now',
+                'usable_model', 'predicted_labels', 'model_labels']),
             ('reader', 'SELECT', 'TABLE', ARRAY[
                 'tenants', 'classes', 'merged_classes', 'observations', 'annotations', 'annotation_history', 'models',
                 'model_versions', 'model_shares', 'experiments', 'runs', 'run_labels', 'news',
                 'model_classes', 'inbox', 'parameters', 'stat_models', 'shared_models', 'training_schedule', 'progress',
-                'class_overview', 'annotation_overview', 'model_overview']),
+                'class_overview', 'annotation_overview', 'model_overview',
+                'attached_tables', 'attached_rows', 'attached_columns', 'attachments']),
             ('annotator', 'EXECUTE', 'FUNCTION', ARRAY[
                 'reyearn_observe', 'reyearn_annotate', 'reyearn_annotate_text', 'reyearn_confirm', 'reyearn_reject',
-                'reyearn_correct', 'reyearn_classify',
+                'reyearn_correct', 'reyearn_classify', 'reyearn_confirm_row',
                 'find_observation', 'observe', 'find_class', 'lock_class', 'unknown_class', 'unknown_observation',
-                'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row']),
+                'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row', 'learn_label',
+                'key_expressions']),
             ('annotator', 'INSERT (tenant_id, body, metadata), UPDATE (metadata, time_updated)', 'TABLE',
                 ARRAY['observations']),
             ('annotator', 'INSERT (tenant_id, observation_id, class_id, span, status, probability, '
@@ -38,10 +41,18 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
             ('trainer', 'EXECUTE', 'FUNCTION', ARRAY[
                 'reyearn_create_class', 'reyearn_move_class', 'reyearn_drop_class', 'reyearn_create_model',
                 'reyearn_alter_model', 'reyearn_drop_model', 'reyearn_train', 'reyearn_promote', 'reyearn_rollback',
-                'reyearn_export_model', 'reyearn_import_model',
+                'reyearn_export_model', 'reyearn_import_model', 'reyearn_attach', 'reyearn_detach',
                 'lock_taxonomy', 'moved_classes', 'move_branch', 'delete_classes', 'create_class', 'create_model',
                 'check_params', 'check_model', 'lock_model', 'label_root_id', 'delete_model', 'make_live',
-                'image_labels', 'image_algorithm', 'store_image', 'class_ids']),
+                'image_labels', 'image_algorithm', 'store_image', 'class_ids',
+                'label_row', 'learn_row', 'check_attached_relation', 'attached_column', 'check_text_column',
+                'check_label_column', 'check_not_attached', 'put_attachment', 'confirm_existing', 'label_existing']),
+            -- The owner of an attachment is whoever writes the row: see own_attachment().
+            ('trainer', 'INSERT (tenant_id, relation, label_column, model_tenant_id, model_id), '
+                        'UPDATE (label_column, model_tenant_id, model_id, is_attached, last_error, last_error_time)', 'TABLE',
+                ARRAY['attached_tables']),
+            ('trainer', 'INSERT (tenant_id, attachment_id, key, label, version_id, probability), '
+                        'UPDATE (label, version_id, probability)', 'TABLE', ARRAY['attached_rows']),
             ('trainer', 'INSERT (tenant_id, label, title, description), '
                         'UPDATE (label, title, description, time_updated)', 'TABLE', ARRAY['classes']),
             ('trainer', 'INSERT (tenant_id, name, label_root_id, task, algorithm, params, retrain_after, retrain_delay, '
@@ -353,6 +364,7 @@ BEGIN
         DELETE FROM reyearn.observations AS o WHERE o.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.classes AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.news AS n WHERE n.tenant_id = tenant.tenant_id;
+        DELETE FROM reyearn.attached_rows AS a WHERE a.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.turns AS t WHERE t.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.tenants AS t WHERE t.tenant_id = tenant.tenant_id;
     END IF;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "pg/datum.hpp"
+#include "pg/index_scan.hpp"
 #include "pg/settings.hpp"
 #include "pg/tenants.hpp"
 
@@ -27,67 +28,8 @@ enum {
 enum { kImagesData = 5 };
 enum { kClassesTenantId = 1, kClassesClassId, kClassesLabel };
 enum { kSharesTenantId = 1, kSharesModelId, kSharesToTenantId, kSharesTimeCreated = 5 };
-enum { kRowId = 2 };  // of models, versions and classes
 enum { kMergedIntoClassId = 3 };
 enum { kObservationsId = 2 };
-
-ScanKeyData int4_key(AttrNumber attribute, int value) {
-  ScanKeyData key;
-  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(value));
-  return key;
-}
-
-ScanKeyData int8_key(AttrNumber attribute, std::int64_t value) {
-  ScanKeyData key;
-  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(value));
-  return key;
-}
-
-// Keys of text columns must have collation "C", which is what ScanKeyInit assumes.
-ScanKeyData text_key(AttrNumber attribute, std::string_view value) {
-  ScanKeyData key;
-  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_TEXTEQ, text_datum(value));
-  return key;
-}
-
-// A scan of a table by one of its indexes, in the order of the index. Plain data and no destructor: an error ends the
-// transaction, which releases what is open.
-struct IndexScan {
-  Relation table;
-  Relation index;
-  SysScanDesc scan;
-};
-
-IndexScan begin_scan(const char* table, const char* index, ScanKeyData* keys, int key_count, Snapshot snapshot) {
-  IndexScan s;
-  s.table = table_open(relation_oid(table), AccessShareLock);
-  s.index = index_open(relation_oid(index), AccessShareLock);
-  s.scan = systable_beginscan_ordered(s.table, s.index, snapshot, key_count, keys);  // NULL: the catalog snapshot
-  return s;
-}
-
-HeapTuple next_row(IndexScan& s) { return systable_getnext_ordered(s.scan, ForwardScanDirection); }
-
-void end_scan(IndexScan& s) {
-  systable_endscan_ordered(s.scan);
-  index_close(s.index, AccessShareLock);
-  table_close(s.table, AccessShareLock);
-}
-
-Datum column(const IndexScan& s, HeapTuple row, AttrNumber number, bool* is_null = nullptr) {
-  bool ignored;
-  return heap_getattr(row, number, RelationGetDescr(s.table), is_null != nullptr ? is_null : &ignored);
-}
-
-RowState state_of(const IndexScan& s, HeapTuple row) {
-  if (!TTS_IS_BUFFERTUPLE(s.scan->slot)) return {};  // no table of PostgreSQL's own kind
-  return {.table = RelationGetRelid(s.table),
-          .file = file_of(s.table),
-          .place = row->t_self,
-          .written_by = HeapTupleHeaderGetRawXmin(row->t_data),
-          .id = DatumGetInt64(column(s, row, kRowId)),
-          .buffer = reinterpret_cast<const BufferHeapTupleTableSlot*>(s.scan->slot)->buffer};
-}
 
 std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, Snapshot snapshot) {
   ScanKeyData keys[] = {int4_key(kModelsTenantId, tenant_id), text_key(kModelsName, name)};
@@ -265,6 +207,8 @@ Oid owner_of_relation(Oid relation) {
 Oid extension_owner() { return owner_of_relation(relation_oid("tenants")); }
 
 void check_may_read(const char* table) { check_may_read(relation_oid(table)); }
+
+bool may_read(Oid table) { return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK; }
 
 void check_may_read(Oid table) {
   const AclResult result = pg_class_aclcheck(table, GetUserId(), ACL_SELECT);

@@ -61,6 +61,7 @@ Oid extension_owner();
 // Error unless the current user may read that table of schema reyearn.
 void check_may_read(const char* table);
 void check_may_read(Oid table);
+bool may_read(Oid table);
 
 // The model of that name that the current tenant has, or that is named tenant/name and shared with it; for one without
 // data, what reyearn.default_model names, else the only model there is. An error that says what to do when there is none

@@ -90,11 +90,11 @@ struct ServingSite {
   Answer answer;
 };
 
-// May raise PostgreSQL errors. Rights last: to look at the rows takes in what others have changed of them.
+// Rights last: to look at the rows takes in what others have changed of them.
 bool still_holds(const Answer& answer, const Request& request, Snapshot snapshot) {
   const ModelRow& model = answer.model;
   if (!shows(snapshot, model.state) || !shows(snapshot, answer.served->version().state)) return false;
-  check_may_read(model.state.table);
+  if (!may_read(model.state.table)) return false;
   if (request.tenant != current_tenant_if_any()) return false;
   if (model.is_shared ? !shows(snapshot, model.share) : !may_use_tenant(model.tenant_id)) return false;
   // Another model may have been created beside what was the only one.
@@ -156,18 +156,40 @@ VersionRow require_live_version(const ModelRow& model, Snapshot snapshot) {
   pg_unreachable();
 }
 
+namespace {
+
+// The answer of a call site, brought up to date from what the backend knows; nullptr: it must be looked up.
+Answer* known_answer(FunctionCallInfo fcinfo, const Request& request, const SnapshotIdentity& now, Snapshot snapshot) {
+  Answer& answer = call_site<ServingSite>(fcinfo).answer;
+  if (answer.served && answer.checked_for == now && answer.is_to(request)) return &answer;
+  const Answer* const found = find_answer(request, now, snapshot);
+  if (found == nullptr) return nullptr;
+  answer = *found;
+  return &answer;
+}
+
+}  // namespace
+
+ServedModel* known_served_model(FunctionCallInfo fcinfo, std::string_view name) {
+  const Snapshot snapshot = GetActiveSnapshot();
+  const SnapshotIdentity now = identify(snapshot);
+  Answer* const answer = known_answer(fcinfo, identify(name), now, snapshot);
+  if (answer == nullptr) return nullptr;
+  answer->served->set_snapshot(snapshot, now);
+  return answer->served.get();
+}
+
 ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name) {
-  ServingSite& site = call_site<ServingSite>(fcinfo);
   const Snapshot snapshot = GetActiveSnapshot();
   const SnapshotIdentity now = identify(snapshot);
   const Request request = identify(name);
-  Answer& answer = site.answer;
-  if (!answer.served || answer.checked_for != now || !answer.is_to(request)) {
-    const Answer* found = find_answer(request, now, snapshot);
-    answer = found != nullptr ? *found : look_up(name, request, now, snapshot);
+  Answer* answer = known_answer(fcinfo, request, now, snapshot);
+  if (answer == nullptr) {
+    answer = &call_site<ServingSite>(fcinfo).answer;
+    *answer = look_up(name, request, now, snapshot);
   }
-  answer.served->set_snapshot(snapshot, now);
-  return *answer.served;
+  answer->served->set_snapshot(snapshot, now);
+  return *answer->served;
 }
 
 std::span<const double> ServedModel::scores(std::string_view body) {

@@ -92,6 +92,10 @@ class ServedModel {
 // the SQL function; cheap unless the statement is a new one. Throws PgError, Error.
 ServedModel& served_model(FunctionCallInfo fcinfo, std::string_view name);
 
+// The same, if that was found out before and still holds: what says that there is none, or no right to use it, is then
+// left to served_model. nullptr: ask that. Throws PgError, but none that a user could cause.
+ServedModel* known_served_model(FunctionCallInfo fcinfo, std::string_view name);
+
 // The live version, or an error that says why there is none. May raise PostgreSQL errors.
 VersionRow require_live_version(const ModelRow& model, Snapshot snapshot);
 

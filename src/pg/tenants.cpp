@@ -33,6 +33,7 @@ struct Standing {
 };
 
 constexpr int kMostStandings = 16;
+constexpr int kNoTenant = -1;  // numbers of tenants are not negative
 
 // All tenants, and the standings of roles that this backend has lately acted as. It lies in memory of PostgreSQL's, so
 // that an error while it is filled leaves nothing behind that the next filling does not clear.
@@ -52,6 +53,7 @@ struct Directory {
 
 Directory directory;
 bool is_outdated = false;
+std::optional<int> acting_for;
 
 // Calls visit(row, descriptor) with what is committed, and what this transaction has done.
 template <typename Visit>
@@ -227,8 +229,9 @@ std::optional<int> chosen_tenant(const Standing& standing) {
   return directory.chosen_id;
 }
 
-// The one tenant that all is restricted to.
+// The one tenant that all is restricted to; while ActsFor stands for one that the role may not use, none at all.
 std::optional<int> only_tenant(const Standing& standing) {
+  if (acting_for) return contains(standing.tenants, *acting_for) ? *acting_for : kNoTenant;
   const std::optional<int> logged_in = logged_in_tenant();
   return logged_in ? logged_in : chosen_tenant(standing);
 }
@@ -262,7 +265,20 @@ std::optional<int> only_tenant(const Standing& standing) {
            errhint("Choose one of them, such as SET reyearn.tenant = %s;", quote_literal_cstr(first))));
 }
 
+[[noreturn]] void may_not_act(int tenant_id) {
+  const Tenant* const tenant = first_tenant([tenant_id](const Tenant& one) { return one.tenant_id == tenant_id; });
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("role \"%s\" may not use tenant \"%s\"", GetUserNameFromId(GetUserId(), false),
+                         tenant != nullptr ? tenant->name : "?"),
+                  errhint("Have the role of the tenant granted to it, or attach the table as another role.")));
+  pg_unreachable();
+}
+
 }  // namespace
+
+ActsFor::ActsFor(int tenant_id) : before_(acting_for) { acting_for = tenant_id; }
+
+ActsFor::~ActsFor() { acting_for = before_; }
 
 bool sees_all_tenants() { return current_standing().sees_all || kIsUnchecked; }
 
@@ -285,7 +301,7 @@ Datum usable_tenants() {
 
 std::optional<int> current_tenant_if_any() {
   const Standing& standing = current_standing();
-  if (const std::optional<int> only = only_tenant(standing)) return only;
+  if (const std::optional<int> only = only_tenant(standing)) return *only == kNoTenant ? std::nullopt : only;
   if (standing.sees_all) return kDefaultTenant;
   if (count_of(standing.tenants) == 1) return ids_of(standing.tenants)[0];
   return std::nullopt;
@@ -294,6 +310,7 @@ std::optional<int> current_tenant_if_any() {
 int current_tenant() {
   if (const std::optional<int> tenant = current_tenant_if_any()) return *tenant;
   const Standing& standing = current_standing();
+  if (acting_for) may_not_act(*acting_for);
   if (count_of(standing.tenants) == 0) no_tenant();
   several_tenants(standing);
 }

@@ -44,6 +44,18 @@ std::optional<int> current_tenant_if_any();
 const Tenant* find_tenant(const char* name);
 const Tenant* find_tenant(int tenant_id);
 
+// Acts for a tenant until it goes, whatever was chosen and whoever is logged in: for what was set up for that tenant, by a
+// role that ActsAs stands in for. Whether that role may use the tenant is asked as ever; if it may not, it acts for none.
+class ActsFor {
+ public:
+  explicit ActsFor(int tenant_id);
+  ~ActsFor();
+  ActsFor(const ActsFor&) = delete;
+
+ private:
+  std::optional<int> before_;
+};
+
 // Once, from _PG_init.
 void watch_tenants();
 

@@ -3,6 +3,7 @@
 #include "pg/announcements.hpp"
 #include "pg/deployment.hpp"
 #include "pg/guard.hpp"
+#include "pg/label_notes.hpp"
 #include "pg/serving.hpp"
 #include "pg/shared_models.hpp"
 
@@ -16,6 +17,7 @@ namespace {
 void let_go() {
   forget_announcements();
   forget_deployments();
+  forget_labelled_statements();
   if (has_outdated_models()) forget_outdated_served_models();
   finish_with_models();
 }

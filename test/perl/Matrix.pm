@@ -150,6 +150,7 @@ my $no_observation = '42704: observation {obs} does not exist';
 my $no_annotation = '42704: annotation {pred} does not exist';
 my $nothing_changed = "$no_annotation\nDETAIL:  Nothing was changed.";
 my $no_mail = no_class('{w}secret.mail');
+my $attached_hint = 'HINT:  SELECT * FROM reyearn.attachments; lists what is attached.';
 my $observed = q{(%s(matrix.asked('secret mail 1')%s) = matrix.id('obs'))::text};
 
 our %objects = (
@@ -159,17 +160,17 @@ our %objects = (
 	# Tables and views.
 	(map { ("reyearn.$_" => table($_)) }
 		qw(tenants classes merged_classes observations annotation_history models model_versions
-		experiments runs run_labels news)),
+		experiments runs run_labels news attached_tables attached_rows)),
 	'reyearn.annotations' => table('annotations', sees => 'giver'),    # whose version predicted
 	'reyearn.model_shares' => table('model_shares', sees => 'taker'),
 	'reyearn.model_images' => table('model_images', row => q{concat_ws(' ', t.tenant_id, t.version_id, t.kind, t.chunk_no, md5(t.data))}),
 	(map { ("reyearn.$_" => 'refused') } qw(grants login_keys turns)),
 	(map { ("reyearn.$_" => 'refused') }
-		qw(annotation_history_history_id_seq annotations_annotation_id_seq classes_class_id_seq experiments_experiment_id_seq
+		qw(annotation_history_history_id_seq attached_tables_attachment_id_seq annotations_annotation_id_seq classes_class_id_seq experiments_experiment_id_seq
 		model_versions_version_id_seq models_model_id_seq news_news_id_seq observations_observation_id_seq runs_run_id_seq
 		tenants_tenant_id_seq)),
-	(map { ("reyearn.$_" => view($_)) } qw(inbox annotation_overview class_overview model_overview)),
-	(map { ("reyearn.$_" => view($_, several => 'own')) } qw(model_classes training_schedule)),
+	(map { ("reyearn.$_" => view($_)) } qw(inbox annotation_overview class_overview model_overview attachments)),
+	(map { ("reyearn.$_" => view($_, several => 'own')) } qw(model_classes training_schedule attached_columns)),
 	'reyearn.parameters' => [ constant(q{SELECT count(*) > 5 FROM reyearn.parameters}, 't') ],
 	'reyearn.stat_models' => view('stat_models', row => q{concat_ws(' ', t.model, t.version, t.is_live, t.memory)}),
 	'reyearn.shared_models' => [ call(q{SELECT string_agg(model, ',') FROM reyearn.shared_models}, own => '{from}/{from}shared_model', sees => 'giver') ],
@@ -190,6 +191,13 @@ HINT:  Name one of them, or set reyearn.default_model.)) ],
 		(that_predicts(q{SELECT concat_ws(' ', tenant_id = matrix.id('tenant'), version_id = matrix.id('version'), version, label) FROM reyearn.predict_row({text}, {model})},
 			't t 2 {w}secret.mail', ''))[0, 1],
 		(that_predicts(q{SELECT concat_ws(' ', tenant_id, label) FROM reyearn.predict_row({text}, {model})}, '', '{from.tenant} shared.one'))[2] ],
+	'reyearn.usable_model(text)' => [
+		(that_predicts(q{SELECT concat_ws(' ', tenant_id = matrix.id('tenant'), model_id = matrix.id('model'), name) FROM reyearn.usable_model({model})}, 't t {w}secret_model', ''))[0, 1],
+		(that_predicts(q{SELECT concat_ws(' ', tenant_id, name) FROM reyearn.usable_model({model})}, '', '{from.tenant} {from}/{from}shared_model'))[2] ],
+	'reyearn.predicted_labels(text)' => [ that_predicts('SELECT reyearn.predicted_labels({model})', '{{w}secret.home,{w}secret.mail}', '{shared.one,shared.two}') ],
+	'reyearn.model_labels(integer,bigint,text)' => [
+		call(q{SELECT reyearn.model_labels(matrix.id('tenant')::int, matrix.id('idle'), matrix.asked('secret_idle'))},
+			own => '{{w}secret.home,{w}secret.mail}', missing => $no_model =~ s/secret_model/secret_idle/r) ],
 	'reyearn_predict_with(bytea,text)' => [
 		call(q{SELECT reyearn_predict_with(matrix.image(), matrix.own('secret mail 1'))}, own => '{o}secret.mail', none => '', several => '', choice => '{o}secret.mail', is_constant => 1) ],
 	'reyearn_evaluate(text,integer)' => [
@@ -302,7 +310,29 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 			missing => no_key('annotations', 'class_id')) ],
 	'reyearn.set_status(bigint[],text)' => [ call(q{SELECT reyearn.set_status(ARRAY[matrix.id('pred')], 'unknown')}, own => '1', missing => $nothing_changed) ],
 
+	'reyearn.learn_label(text,text,text,text[])' => [
+		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), matrix.asked('secret.mail'))}, own => '', missing => $no_mail),
+		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), NULL, matrix.asked('secret.mail'), ARRAY[matrix.asked('secret.home')])}, own => '', missing => '') ],
+	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[format('%s', t.id)]}) ],
+	'reyearn_confirm_row(regclass,text[])' => [ call(q{SELECT reyearn_confirm_row('matrix.inbox', '1')},
+		own => qq(42704: table matrix.inbox is not attached to a model that learns\n$attached_hint)) ],
+
 	# What trainers may call.
+	'reyearn_attach(regclass,name,name,text,text)' => [
+		that_predicts(q{SELECT reyearn_attach('matrix.inbox', 'body', 'label', {model})}, '', ''),
+		call(q{SELECT reyearn_attach('matrix.ids', 'word', 'kind', 'x')}, own => '42501: must be owner of table ids') ],
+	'reyearn_detach(regclass,name)' => [ call(q{SELECT reyearn_detach('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
+	'reyearn.check_attached_relation(regclass)' => [ constant(q{SELECT reyearn.check_attached_relation('matrix.inbox')}, '') ],
+	'reyearn.attached_column(regclass,name)' => [ constant(q{SELECT (reyearn.attached_column('matrix.inbox', 'body')).attname}, 'body') ],
+	'reyearn.check_text_column(regclass,name)' => [ constant(q{SELECT reyearn.check_text_column('matrix.inbox', 'body')}, '') ],
+	'reyearn.check_label_column(regclass,name,text[])' => [ constant(q{SELECT reyearn.check_label_column('matrix.inbox', 'label', '{a}')}, '') ],
+	'reyearn.check_not_attached(regclass,name)' => [ constant(q{SELECT reyearn.check_not_attached('matrix.inbox', 'label')}, '') ],
+	# Which model it is, is asked when it is used.
+	'reyearn.put_attachment(regclass,name,integer,bigint)' => [
+		call(q{SELECT reyearn.put_attachment('matrix.inbox', 'label', matrix.id('tenant')::int, matrix.id('model')) > 0}, own => 't', missing => 't') ],
+	'reyearn.confirm_existing(regclass,name,name,bigint)' => [ call(q{SELECT reyearn.confirm_existing('matrix.inbox', 'body', 'label', 1)}, own => '') ],
+	'reyearn.label_existing(regclass,name,name,bigint,text)' => [ call(q{SELECT reyearn.label_existing('matrix.inbox', 'body', 'label', 1, 'x')}, own => '') ],
+	(map { ("reyearn.$_()" => [ constant("SELECT reyearn.$_()", 'XX000: not called by a trigger') ]) } qw(label_row learn_row)),
 	'reyearn_create_model(text,text,text,text,jsonb,integer,interval,text,integer)' => [
 		call(q{SELECT reyearn_create_model(matrix.asked('secret_model')) > 0}, own => qq(42710: model "{w}secret_model" already exists\nHINT:  Change it with reyearn_alter_model().), missing => 't'),
 		with_labels('text', q{SELECT reyearn_create_model('fresh', {asked:.mail}) > 0}, own => 't', missing => $no_mail) ],
@@ -377,9 +407,9 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 		reyearn.news_of_move(integer,ltree,ltree) reyearn.merge_class(integer,bigint,bigint) reyearn.move_branch_of(integer,ltree,ltree)
 		reyearn.delete_classes_of(integer,bigint[]) reyearn.delete_model_of(integer,bigint) reyearn.delete_observation_of(integer,bigint)
 		reyearn.delete_share_of(integer,bigint,integer) reyearn.make_live_of(integer,bigint,integer,boolean)
-		reyearn.count_models(integer) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
+		reyearn.count_models(integer) reyearn.note_attachment_error(integer,bigint,text) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
 	refused(map { "reyearn.$_()" } qw(
-		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added
+		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added own_attachment
 		record_deleted record_inserted record_updated refuse_inbox_change run_ended tenants_changed version_changed)));
 
 # Not there yet in all versions of the extension.
@@ -395,9 +425,10 @@ sub create_roles
 {
 	my ($node) = @_;
 	$node->safe_psql('postgres', join ';',
-		(map { "CREATE ROLE $_" } qw(acme beta)),
+		(map { "CREATE ROLE $_" } qw(acme beta applications)),
 		(map { "CREATE ROLE $_ LOGIN" } @members),
 		'CREATE ROLE pool LOGIN NOINHERIT',
+		'GRANT applications TO ' . join(', ', @members),
 		'GRANT alice, bob TO pool', 'GRANT acme TO alice, carol, dave', 'GRANT beta TO bob, carol');
 	return;
 }
@@ -419,6 +450,8 @@ my $data = q{
 	SELECT outcome FROM reyearn_train('{W}secret_model');
 	SELECT reyearn_annotate_text('{W}secret mail 8', '{W}secret.mail');
 	SELECT label FROM reyearn_classify('{W}secret letter mail', '{W}secret_model');
+	SELECT reyearn_attach('matrix.{W}secret_inbox', 'body', 'label', '{W}secret_model');
+	INSERT INTO matrix.{W}secret_inbox VALUES (1, '{W}secret mail 9');
 	SELECT reyearn_predict('one', '{W}shared_model')};
 
 # What tenants share with each other, once all have it.
@@ -432,6 +465,8 @@ my $helpers = q{
 	GRANT USAGE ON SCHEMA matrix TO PUBLIC;
 	CREATE TABLE matrix.ids (word text, kind text, id bigint, PRIMARY KEY (word, kind));
 	CREATE TABLE matrix.images (word text PRIMARY KEY, image bytea);
+	CREATE TABLE matrix.inbox (id int PRIMARY KEY, body text, label text);
+	ALTER TABLE matrix.inbox OWNER TO applications;
 	GRANT SELECT ON ALL TABLES IN SCHEMA matrix TO PUBLIC;
 	CREATE FUNCTION matrix.asked(more text DEFAULT '') RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN current_setting('matrix.asked') || more;
 	CREATE FUNCTION matrix.own(more text DEFAULT '') RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN current_setting('matrix.own') || more;
@@ -518,7 +553,8 @@ sub fill_database
 		};
 	for my $word (@words)
 	{
-		$sql .= "SET ROLE $member{$word}; " . ($data =~ s/\{W\}/$word/gr) . ';';
+		$sql .= "CREATE TABLE matrix.${word}secret_inbox (LIKE matrix.inbox INCLUDING ALL); ALTER TABLE matrix.${word}secret_inbox OWNER TO applications;";
+		$sql .= "SET ROLE $member{$word}; " . ($data =~ s/\{W\}/$word/gr) . '; RESET ROLE;';
 	}
 	for my $to (@words)
 	{

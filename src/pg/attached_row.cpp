@@ -1,0 +1,174 @@
+#include "pg/attached_row.hpp"
+
+#include <cstdlib>
+
+#include "pg/datum.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+Form_pg_attribute attribute(const AttachedColumns& columns, AttrNumber column) {
+  return TupleDescAttr(columns.descriptor, column - 1);
+}
+
+Oid type_of(const AttachedColumns& columns, AttrNumber column) { return attribute(columns, column)->atttypid; }
+
+void add_key(AttachedColumns& columns, Relation table) {
+  columns.key_count = 0;
+  list_free(RelationGetIndexList(table));  // finds the primary key
+  if (!OidIsValid(table->rd_pkindex)) return;
+  const HeapTuple row = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(table->rd_pkindex));
+  if (!HeapTupleIsValid(row)) elog(ERROR, "cache lookup failed for index %u", table->rd_pkindex);
+  const auto* const index = reinterpret_cast<Form_pg_index>(GETSTRUCT(row));
+  for (int i = 0; i < index->indnkeyatts; ++i) columns.keys[columns.key_count++] = index->indkey.values[i];
+  ReleaseSysCache(row);
+}
+
+std::uint32_t hash_of(const AttachedColumns& columns, HeapTuple row, AttrNumber column) {
+  const Value value = value_of(columns, row, column);
+  if (value.is_null) return 0;
+  const Form_pg_attribute type = attribute(columns, column);
+  return datum_image_hash(value.datum, type->attbyval, type->attlen);
+}
+
+// What these types are written out as does not depend on settings.
+bool is_written_alike(Oid type) {
+  switch (type) {
+    case INT2OID:
+    case INT4OID:
+    case INT8OID:
+    case TEXTOID:
+    case VARCHAROID:
+    case BPCHAROID:
+    case UUIDOID:
+    case BOOLOID:
+    case NUMERICOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void set_for_now(const char* name, const char* value) {
+  (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+// The functions in sql/install/73_attachments.sql that write out keys have the same settings.
+char* written_alike(Oid function, Datum value) {
+  const int level = NewGUCNestLevel();
+  set_for_now("datestyle", "ISO, MDY");
+  set_for_now("intervalstyle", "postgres");
+  set_for_now("timezone", "UTC");
+  set_for_now("extra_float_digits", "1");
+  set_for_now("bytea_output", "hex");
+  char* const written = OidOutputFunctionCall(function, value);
+  AtEOXact_GUC(true, level);
+  return written;
+}
+
+Datum written_out(Oid type, Datum value) {
+  Oid function;
+  bool is_varlena;
+  getTypeOutputInfo(type, &function, &is_varlena);
+  return CStringGetTextDatum(is_written_alike(type) ? OidOutputFunctionCall(function, value)
+                                                    : written_alike(function, value));
+}
+
+const char* enum_label(Oid value) {
+  const HeapTuple row = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+  if (!HeapTupleIsValid(row)) elog(ERROR, "cache lookup failed for enum value %u", value);
+  const char* const label = pstrdup(NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(row))->enumlabel));
+  ReleaseSysCache(row);
+  return label;
+}
+
+std::optional<Datum> enum_value(Oid type, std::string_view label) {
+  if (label.size() >= NAMEDATALEN) return std::nullopt;
+  const HeapTuple row = SearchSysCache2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(c_string(label)));
+  if (!HeapTupleIsValid(row)) return std::nullopt;
+  const Oid value = reinterpret_cast<Form_pg_enum>(GETSTRUCT(row))->oid;
+  ReleaseSysCache(row);
+  return ObjectIdGetDatum(value);
+}
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
+
+}  // namespace
+
+AttachedColumns attached_columns(const TriggerData* trigger) {
+  const Trigger* const made = trigger->tg_trigger;
+  if (made->tgnargs < 1 || made->tgnattr < 2) {
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("trigger \"%s\" was not made by reyearn_attach()", made->tgname)));
+  }
+  AttachedColumns columns;
+  columns.attachment_id = std::strtoll(made->tgargs[0], nullptr, 10);
+  columns.descriptor = RelationGetDescr(trigger->tg_relation);
+  columns.text = made->tgattr[0];
+  columns.label = made->tgattr[1];
+  add_key(columns, trigger->tg_relation);
+  return columns;
+}
+
+Value value_of(const AttachedColumns& columns, HeapTuple row, AttrNumber column) {
+  Value value;
+  value.datum = heap_getattr(row, column, columns.descriptor, &value.is_null);
+  return value;
+}
+
+bool differ(const AttachedColumns& columns, AttrNumber column, const Value& a, const Value& b) {
+  if (a.is_null || b.is_null) return a.is_null != b.is_null;
+  const Form_pg_attribute type = attribute(columns, column);
+  return !datum_image_eq(a.datum, b.datum, type->attbyval, type->attlen);
+}
+
+bool keys_differ(const AttachedColumns& columns, HeapTuple a, HeapTuple b) {
+  for (int i = 0; i < columns.key_count; ++i) {
+    const AttrNumber column = columns.keys[i];
+    if (differ(columns, column, value_of(columns, a, column), value_of(columns, b, column))) return true;
+  }
+  return false;
+}
+
+RowIdentity identity_of(const AttachedColumns& columns, HeapTuple row, bool is_insert) {
+  std::uint64_t hash = hash_combine64(is_insert ? 1 : 2, hash_of(columns, row, columns.label));
+  for (int i = 0; i < columns.key_count; ++i) hash = hash_combine64(hash, hash_of(columns, row, columns.keys[i]));
+  return {hash, hash_of(columns, row, columns.text)};
+}
+
+Datum key_of(const AttachedColumns& columns, HeapTuple row) {
+  Datum parts[INDEX_MAX_KEYS];
+  for (int i = 0; i < columns.key_count; ++i) {
+    parts[i] = written_out(type_of(columns, columns.keys[i]), value_of(columns, row, columns.keys[i]).datum);
+  }
+  return PointerGetDatum(construct_array(parts, columns.key_count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum text_of_label(const AttachedColumns& columns, const Value& label) {
+  const Oid type = type_of(columns, columns.label);
+  if (is_text(type)) return label.datum;
+  if (type_is_enum(type)) return CStringGetTextDatum(enum_label(DatumGetObjectId(label.datum)));
+  return text_datum(label_of(label.datum));
+}
+
+std::optional<Datum> label_for_column(const AttachedColumns& columns, Datum ltree_value) {
+  const Form_pg_attribute type = attribute(columns, columns.label);
+  const bool is_enum = type_is_enum(type->atttypid);
+  if (!is_text(type->atttypid) && !is_enum) return ltree_value;
+  const std::string_view label = label_of(ltree_value);
+  if (is_enum) return enum_value(type->atttypid, label);
+  const bool fits = type->atttypmod < 0 || label.size() <= static_cast<std::size_t>(type->atttypmod - VARHDRSZ);
+  return fits ? std::optional(text_datum(label)) : std::nullopt;
+}
+
+HeapTuple with_label(const AttachedColumns& columns, HeapTuple row, std::optional<Datum> label) {
+  int column = columns.label;
+  Datum value = label.value_or(Datum{0});
+  bool is_null = !label;
+  return heap_modify_tuple_by_cols(row, columns.descriptor, 1, &column, &value, &is_null);
+}
+
+}  // namespace reyearn::pg

@@ -1,0 +1,149 @@
+#include "pg/attachments.hpp"
+
+#include <iterator>
+#include <list>
+
+#include "core/error.hpp"
+#include "pg/datum.hpp"
+#include "pg/guard.hpp"
+#include "pg/index_scan.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+namespace {
+
+// Column numbers, as in sql/install/73_attachments.sql.
+enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 5, kTablesModelId, kTablesOwner };
+enum {
+  kRowsTenantId = 1,
+  kRowsId,
+  kRowsKey,
+  kRowsLabel,
+  kRowsVersionId,
+  kRowsProbability,
+  kRowsColumns = kRowsProbability
+};
+
+constexpr std::size_t kMostKnown = 64;
+
+// What this backend has looked up, the last first.
+std::list<std::shared_ptr<const Attachment>>& known() {
+  static auto* const all = new std::list<std::shared_ptr<const Attachment>>;
+  return *all;
+}
+
+// Plain data: what pg_call can give back.
+struct Found {
+  bool exists = false;
+  int tenant_id;
+  Oid relation;
+  int model_tenant_id;
+  std::int64_t model_id;
+  Oid owner;
+  RowState state;
+  const char* model = nullptr;
+};
+
+Found find_row(std::int64_t attachment_id, Snapshot snapshot) {
+  ScanKeyData key = int8_key(kTablesId, attachment_id);
+  IndexScan s = begin_scan("attached_tables", "attached_tables_pkey", &key, 1, snapshot);
+  Found found;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    found.exists = true;
+    found.tenant_id = DatumGetInt32(column(s, row, kTablesTenantId));
+    found.relation = DatumGetObjectId(column(s, row, kTablesRelation));
+    found.model_tenant_id = DatumGetInt32(column(s, row, kTablesModelTenantId));
+    found.model_id = DatumGetInt64(column(s, row, kTablesModelId));
+    found.owner = DatumGetObjectId(column(s, row, kTablesOwner));
+    found.state = state_of(s, row);
+  }
+  end_scan(s);
+  if (found.exists) {
+    ModelRow model{found.model_tenant_id, found.model_id, {}};
+    model.is_shared = found.model_tenant_id != found.tenant_id;
+    found.model = model_name(model, snapshot);
+  }
+  return found;
+}
+
+bool is_or_lies_in(Oid relation, Oid table) {
+  return relation == table ||
+         (get_rel_relispartition(relation) && list_member_oid(get_partition_ancestors(relation), table));
+}
+
+}  // namespace
+
+std::shared_ptr<const Attachment> known_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot) {
+  for (const std::shared_ptr<const Attachment>& one : known()) {
+    if (one->attachment_id != attachment_id) continue;
+    const bool holds = pg_call([&] { return is_or_lies_in(relation, one->relation) && shows(snapshot, one->state); });
+    return holds ? one : nullptr;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot) {
+  known().remove_if([&](const auto& one) { return one->attachment_id == attachment_id; });
+  const Found found = pg_call([&] { return find_row(attachment_id, snapshot); });
+  // The trigger of another table must not lend it what the owner of this attachment may do.
+  if (!found.exists || !pg_call([&] { return is_or_lies_in(relation, found.relation); })) {
+    throw Error(ErrorCode::kUnknownName, "attachment " + std::to_string(attachment_id) + " of the table does not exist",
+                "", "Drop its triggers, and attach the table again with reyearn_attach().");
+  }
+  auto attachment = std::make_shared<const Attachment>(
+      Attachment{found.tenant_id, attachment_id, found.relation, found.model_tenant_id, found.model_id, found.owner,
+                 found.state, found.model != nullptr ? found.model : ""});
+  known().push_front(attachment);
+  if (known().size() > kMostKnown) known().pop_back();
+  return attachment;
+}
+
+namespace {
+
+IndexScan begin_rows(const Attachment& attachment, Datum key) {
+  ScanKeyData keys[3] = {
+      int4_key(kRowsTenantId, attachment.tenant_id), int8_key(kRowsId, attachment.attachment_id), {}};
+  ScanKeyInit(&keys[2], kRowsKey, BTEqualStrategyNumber, F_ARRAY_EQ, key);
+  return begin_scan("attached_rows", "attached_rows_pkey", keys, 3, nullptr);
+}
+
+}  // namespace
+
+std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key) {
+  IndexScan s = begin_rows(attachment, key);
+  std::optional<WrittenLabel> written;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    written =
+        WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
+                     DatumGetInt64(column(s, row, kRowsVersionId)), DatumGetFloat4(column(s, row, kRowsProbability))};
+  }
+  end_scan(s);
+  return written;
+}
+
+// Whoever writes a row of a key has the lock on the application's row of that key, so nobody else writes it meanwhile.
+void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written) {
+  Datum values[kRowsColumns] = {
+      Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key, written.label,
+      Int64GetDatum(written.version_id),   Float4GetDatum(written.probability)};
+  bool nulls[kRowsColumns] = {};
+  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
+  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
+  IndexScan s = begin_rows(attachment, key);
+  const HeapTuple old = next_row(s);
+  const bool is_there = HeapTupleIsValid(old);
+  ItemPointerData place;
+  if (is_there) place = old->t_self;
+  end_scan(s);
+  if (is_there) {
+    CatalogTupleUpdate(table, &place, row);
+  } else {
+    CatalogTupleInsert(table, row);
+  }
+  heap_freetuple(row);
+  table_close(table, RowExclusiveLock);
+}
+
+}  // namespace reyearn::pg

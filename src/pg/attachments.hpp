@@ -1,0 +1,52 @@
+// Attachments: tables of applications whose labels fill themselves, and what was written into them.
+//
+//   reyearn.attached_tables  one row an attachment: table, model, and the role that attached it
+//   reyearn.attached_rows    one row for each row of a table that we have labelled, by its primary key
+//
+// Both are read and written here by index, without SPI and past row security: triggers do so for every row of others'
+// statements.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "pg/catalog.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+struct Attachment {
+  int tenant_id;
+  std::int64_t attachment_id;
+  Oid relation;
+  int model_tenant_id;
+  std::int64_t model_id;
+  Oid owner;
+  RowState state;
+  std::string model;  // its name, as the owner calls it; empty: it was dropped
+
+  bool learns() const { return model_tenant_id == tenant_id; }
+};
+
+// The attachment of `relation`, if this backend knows it and the snapshot shows it as it was; else nullptr. Throws PgError.
+std::shared_ptr<const Attachment> known_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot);
+
+// Looks it up, with the name of its model. An error when there is none, or it is not that of `relation` nor of a table
+// above it. Throws PgError, Error.
+std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot);
+
+// What we wrote last into a row. Functions from here on may raise PostgreSQL errors and hold no C++ objects.
+struct WrittenLabel {
+  Datum label;  // text, in the current context
+  std::int64_t version_id;
+  float probability;
+};
+
+// `key`: text[].
+std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key);
+void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written);
+
+}  // namespace reyearn::pg

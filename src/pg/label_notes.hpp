@@ -1,0 +1,66 @@
+// What the BEFORE triggers of a statement leave for its AFTER triggers: whose label each row got.
+//
+// A note is found by the command that wrote the row, the attachment, the event, the row's key, label and text. Only what
+// both triggers agree on counts: a row that was cancelled, or changed by other triggers in between, leaves a note that
+// nobody asks for, and an AFTER trigger without a note does nothing. So nothing is taken for a person's label that was not
+// one, whatever happens in between.
+//
+// Numbers of commands are not used twice in a transaction, not by a savepoint that is rolled back neither: notes of
+// statements that failed or have ended are never asked for, and go with the transaction at the latest. They take about 60
+// bytes a row of the statement.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "pg/postgres.hpp"
+
+namespace reyearn::pg {
+
+struct Attachment;
+
+enum class Origin : std::uint8_t {
+  kReyearn,
+  kPerson,
+  kNobody,  // it was there before
+};
+
+// A row as notes know it: hashes of its parts.
+struct RowIdentity {
+  std::uint64_t key_and_label;  // and the event
+  std::uint32_t text;
+};
+
+struct LabelNote {
+  Origin origin;
+  std::uint32_t text;
+  float probability;
+  std::int64_t version_id;
+};
+
+using LabelNotes = std::unordered_multimap<std::uint64_t, LabelNote>;
+
+// One statement, as far as one attachment is concerned.
+struct LabelledStatement {
+  CommandId command;
+  std::int64_t attachment_id;
+  std::shared_ptr<const Attachment> attachment;  // once it was looked up
+  bool gave_up = false;                          // nothing more is predicted
+  bool has_warned = false;
+  LabelNotes notes;
+
+  void add(const RowIdentity& row, Origin origin, std::int64_t version_id = 0, float probability = 0);
+  // The note of a row; the second takes it out. Of a label that is ours, also if the text has changed since: it still is.
+  const LabelNote* find(const RowIdentity& row) const;
+  std::optional<LabelNote> take(const RowIdentity& row);
+};
+
+// Valid until the transaction ends, or many statements within each other have followed.
+LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment_id);
+
+// At the end of a transaction. Raises no errors.
+void forget_labelled_statements();
+
+}  // namespace reyearn::pg

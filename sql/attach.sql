@@ -106,6 +106,9 @@ SELECT body, label, status FROM said WHERE body = 'money' ORDER BY body, label;
 DELETE FROM mails WHERE id = 33;
 INSERT INTO mails (id, body, label) VALUES (33, 'win', 'mail.junk');
 SELECT count(*) FROM said WHERE body = 'win';
+DELETE FROM mails WHERE id IN (34, 42);
+INSERT INTO mails (id, body) VALUES (34, 'bread'), (42, 'win') RETURNING id, label;
+SELECT key, label FROM reyearn.attached_rows WHERE key IN ('{34}', '{42}') ORDER BY key;
 
 -- Other triggers: before ours they make the text, after ours they change or cancel the row.
 CREATE FUNCTION make_text() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := coalesce(NEW.body, NEW.note); RETURN NEW; END $$;

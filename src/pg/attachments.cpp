@@ -123,14 +123,27 @@ std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Dat
   return written;
 }
 
-// Whoever writes a row of a key has the lock on the application's row of that key, so nobody else writes it meanwhile.
-void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written) {
-  Datum values[kRowsColumns] = {
-      Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key, written.label,
-      Int64GetDatum(written.version_id),   Float4GetDatum(written.probability)};
-  bool nulls[kRowsColumns] = {};
-  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
-  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
+namespace {
+
+// Longer ones do not fit into an index, or make it slow: rows with such keys are not remembered.
+constexpr std::size_t kLongestKey = 2000;
+
+// Adds the row unless there is one of its key: looking for that first would cost as much again.
+bool add_row(Relation table, HeapTuple row, Datum* values, bool* nulls) {
+  simple_heap_insert(table, row);
+  const Relation index = index_open(relation_oid("attached_rows_pkey"), RowExclusiveLock);
+  IndexInfo* const info = BuildIndexInfo(index);
+  const bool is_added = index_insert(index, values, nulls, &row->t_self, table, UNIQUE_CHECK_PARTIAL, false, info);
+  index_close(index, RowExclusiveLock);
+  if (!is_added) {
+    CommandCounterIncrement();  // a command does not see what it has written itself
+    simple_heap_delete(table, &row->t_self);
+    CommandCounterIncrement();
+  }
+  return is_added;
+}
+
+void replace_row(Relation table, HeapTuple row, const Attachment& attachment, Datum key) {
   IndexScan s = begin_rows(attachment, key);
   const HeapTuple old = next_row(s);
   const bool is_there = HeapTupleIsValid(old);
@@ -142,6 +155,21 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
   } else {
     CatalogTupleInsert(table, row);
   }
+}
+
+}  // namespace
+
+// Whoever writes a row of a key has the lock on the application's row of that key, so nobody else writes it meanwhile. The
+// columns of the primary key are the first of the table, as index_insert takes them.
+void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new) {
+  if (VARSIZE(DatumGetPointer(key)) > kLongestKey) return;
+  Datum values[kRowsColumns] = {
+      Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key, written.label,
+      Int64GetDatum(written.version_id),   Float4GetDatum(written.probability)};
+  bool nulls[kRowsColumns] = {};
+  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
+  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
+  if (!is_new || !add_row(table, row, values, nulls)) replace_row(table, row, attachment, key);
   heap_freetuple(row);
   table_close(table, RowExclusiveLock);
 }

@@ -47,6 +47,7 @@ struct WrittenLabel {
 
 // `key`: text[].
 std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key);
-void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written);
+// `is_new`: the row is, so most likely there is nothing of its key yet.
+void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new);
 
 }  // namespace reyearn::pg

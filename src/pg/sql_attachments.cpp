@@ -338,7 +338,7 @@ std::optional<WrittenLabel> written_into(const Call& call, const Attachment& att
 void remember(const Call& call, const Attachment& attachment, std::int64_t version_id, float probability) {
   pg_call([&] {
     keep_written_label(attachment, key_of(call.columns, call.row),
-                       {text_of_label(call.columns, call.label()), version_id, probability});
+                       {text_of_label(call.columns, call.label()), version_id, probability}, call.is_insert());
   });
 }
 

@@ -14,7 +14,7 @@ use Time::HiRes qw(time);
 
 our @EXPORT = qw($server $directory start_bench_server sql install_stopwatch annotate_at_once news
   pgbench script is_installed has_fasttext run_fasttext python sklearn write_peers_file
-  median seconds say_line say_speeds say_speed_header);
+  median seconds costs_in_turn say_line say_speeds say_speed_header);
 
 sub news { return (train => [ 'ag_news_5k.train', 'ag_news_extra.train' ], test => ['ag_news.test']) }
 
@@ -141,6 +141,35 @@ sub install_stopwatch
 		END
 		$$});
 	return;
+}
+
+# Medians of the server's CPU time for a transaction of either statement, in microseconds. They take turns, $block of them
+# at a time; the second comes after what enters its blocks, and first of all a block begins as superuser.
+sub costs_in_turn
+{
+	my ($set, $block, $first, $second, $enter) = @_;
+	my $turns = 20;
+	sql($set, 'CREATE TABLE IF NOT EXISTS clock (calls int, nanoseconds bigint); TRUNCATE clock');
+	my $script = script('turns', <<~"END");
+		\\if :calls % $block = 0
+		RESET ROLE;
+		INSERT INTO clock SELECT :calls, cpu_nanoseconds();
+		\\if :calls / $block % 2 = 1
+		$enter
+		\\endif
+		\\endif
+		\\if :calls / $block % 2 = 1
+		$second
+		\\else
+		$first
+		\\endif
+		\\set calls :calls + 1
+		END
+	run_command([ pgbench($set, '-t', $block * 2 * $turns + 1, '-D', 'calls=0', '-f', $script) ]);
+	my @blocks = split /\n/, sql($set, 'SELECT lead(nanoseconds) OVER (ORDER BY calls) - nanoseconds FROM clock ORDER BY calls');
+	my @microseconds = ([], []);
+	push @{ $microseconds[ $_ % 2 ] }, $blocks[$_] / $block / 1000 for 0 .. 2 * $turns - 1;
+	return map { median(@$_) } @microseconds;
 }
 
 # Past the inbox, which is measured elsewhere.

@@ -8,38 +8,16 @@ use warnings;
 use Bench;
 use DataSets;
 use Exporter 'import';
-use PostgreSQL::Test::Utils;
 use Reyearn;
 
 our @EXPORT = qw(measure_tenants);
 
-# Calls between two readings of the CPU time, and how often they change between one role and the other.
-use constant ALTERNATIONS => 20;
-
-# Medians of the server's CPU time for a transaction, as superuser and as member, in microseconds.
+# As superuser and as member.
 sub cost_of
 {
 	my ($set, $statement, $block) = @_;
-	my $script = script('tenants', <<~"END");
-		\\if :calls = 0
-		TRUNCATE clock;
-		\\endif
-		\\if :calls % $block = 0
-		RESET ROLE;
-		INSERT INTO clock SELECT :calls, cpu_nanoseconds();
-		\\if :calls / $block % 2 = 1
-		SET ROLE member;
-		\\endif
-		\\endif
-		$statement
-		\\set calls :calls + 1
-		END
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=off -c reyearn.tenant=acme';
-	run_command([ pgbench($set, '-t', $block * 2 * ALTERNATIONS + 1, '-D', 'calls=0', '-f', $script) ]);
-	my @blocks = split /\n/, sql($set, 'SELECT lead(nanoseconds) OVER (ORDER BY calls) - nanoseconds FROM clock ORDER BY calls');
-	my @microseconds = ([], []);
-	push @{ $microseconds[ $_ % 2 ] }, $blocks[$_] / $block / 1000 for 0 .. 2 * ALTERNATIONS - 1;
-	return map { median(@$_) } @microseconds;
+	return costs_in_turn($set, $block, $statement, $statement, 'SET ROLE member;');
 }
 
 sub say_cost
@@ -60,7 +38,6 @@ sub measure_tenants
 		CREATE ROLE acme;
 		CREATE ROLE member IN ROLE acme;
 		SELECT reyearn_create_tenant('acme', 'acme'), reyearn_grant('acme', 'trainer');
-		CREATE TABLE clock (calls int, nanoseconds bigint);
 		GRANT SELECT ON test, train TO member;
 		ALTER FUNCTION cpu_nanoseconds() SECURITY DEFINER;
 		});

@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin, "$FindBin::Bin/../perl";
 
+use Attach;
 use Background;
 use Bench;
 use PostgreSQL::Test::Utils;
@@ -25,8 +26,9 @@ my %measure = (
 	retrain => \&measure_retrain,
 	annotate => \&measure_annotate,
 	idle => \&measure_idle,
-	tenants => \&measure_tenants);
-my @need_pgbench = qw(call swap annotate tenants);
+	tenants => \&measure_tenants,
+	attach => \&measure_attach);
+my @need_pgbench = qw(call swap annotate tenants attach);
 
 for my $part (@ARGV)
 {

@@ -110,6 +110,14 @@ DELETE FROM mails WHERE id IN (34, 42);
 INSERT INTO mails (id, body) VALUES (34, 'bread'), (42, 'win') RETURNING id, label;
 SELECT key, label FROM reyearn.attached_rows WHERE key IN ('{34}', '{42}') ORDER BY key;
 
+-- A class that is renamed, and rows that follow: nobody has said anything.
+INSERT INTO mails (id, body) VALUES (62, 'dinner, dinner');
+SELECT what, rows FROM reyearn_move_class('mail.home', 'mail.private') WHERE rows > 0;
+UPDATE mails SET label = 'mail.private' WHERE id = 62;
+UPDATE mails SET label = 'mail.work' WHERE id = 62;
+SELECT body, label, status FROM said WHERE body = 'dinner, dinner' ORDER BY label;
+SELECT what, rows FROM reyearn_move_class('mail.private', 'mail.home') WHERE rows > 0;
+
 -- Other triggers: before ours they make the text, after ours they change or cancel the row.
 CREATE FUNCTION make_text() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := coalesce(NEW.body, NEW.note); RETURN NEW; END $$;
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -36,6 +36,7 @@ CREATE TABLE reyearn.attached_rows (
     attachment_id  bigint  NOT NULL,
     key            text[]  COLLATE "C" NOT NULL,
     label          text    NOT NULL,
+    class_id       bigint  NOT NULL,
     version_id     bigint  NOT NULL,
     probability    real    NOT NULL CHECK (probability BETWEEN 0 AND 1),
     PRIMARY KEY (tenant_id, attachment_id, key)
@@ -47,6 +48,7 @@ COMMENT ON COLUMN reyearn.attached_rows.tenant_id IS 'tenant that the attachment
 COMMENT ON COLUMN reyearn.attached_rows.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.attached_rows.key IS 'primary key of the row, each of its columns as text';
 COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was written into the row';
+COMMENT ON COLUMN reyearn.attached_rows.class_id IS 'class that was predicted: it may have another label now';
 COMMENT ON COLUMN reyearn.attached_rows.version_id IS 'version of the model that predicted it';
 COMMENT ON COLUMN reyearn.attached_rows.probability IS 'its probability';
 
@@ -431,15 +433,15 @@ BEGIN
     EXECUTE format(
         'WITH labelled AS ('
         '     UPDATE %1$s AS t SET %2$I = p.reyearn_label::text::%3$s'
-        '       FROM (SELECT t.*, r.label AS reyearn_label, r.version_id AS reyearn_version, r.probability AS reyearn_probability'
+        '       FROM (SELECT t.*, r.label AS reyearn_label, r.class_id AS reyearn_class, r.version_id AS reyearn_version, r.probability AS reyearn_probability'
         '               FROM %1$s AS t, LATERAL reyearn.predict_row(t.%4$I::text, $3) AS r'
         '              WHERE t.%2$I IS NULL AND t.%4$I IS NOT NULL OFFSET 0) AS p'
         '      WHERE %5$s'
-        '  RETURNING %6$s AS key, t.%2$I::text AS label, p.reyearn_version AS version_id, p.reyearn_probability AS probability)'
-        ' INSERT INTO reyearn.attached_rows (tenant_id, attachment_id, key, label, version_id, probability)'
-        ' SELECT $1, $2, l.key, l.label, l.version_id, l.probability FROM labelled AS l'
+        '  RETURNING %6$s AS key, t.%2$I::text AS label, p.reyearn_class AS class_id, p.reyearn_version AS version_id, p.reyearn_probability AS probability)'
+        ' INSERT INTO reyearn.attached_rows (tenant_id, attachment_id, key, label, class_id, version_id, probability)'
+        ' SELECT $1, $2, l.key, l.label, l.class_id, l.version_id, l.probability FROM labelled AS l'
         ' ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE'
-        '    SET label = excluded.label, version_id = excluded.version_id, probability = excluded.probability',
+        '    SET label = excluded.label, class_id = excluded.class_id, version_id = excluded.version_id, probability = excluded.probability',
         relation, label_column, type, text_column, keys.same, keys.key)
         USING reyearn.current_tenant(), attachment_id, model;
 END

@@ -51,8 +51,8 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
             ('trainer', 'INSERT (tenant_id, relation, label_column, model_tenant_id, model_id), '
                         'UPDATE (label_column, model_tenant_id, model_id, is_attached, last_error, last_error_time)', 'TABLE',
                 ARRAY['attached_tables']),
-            ('trainer', 'INSERT (tenant_id, attachment_id, key, label, version_id, probability), '
-                        'UPDATE (label, version_id, probability)', 'TABLE', ARRAY['attached_rows']),
+            ('trainer', 'INSERT (tenant_id, attachment_id, key, label, class_id, version_id, probability), '
+                        'UPDATE (label, class_id, version_id, probability)', 'TABLE', ARRAY['attached_rows']),
             ('trainer', 'INSERT (tenant_id, label, title, description), '
                         'UPDATE (label, title, description, time_updated)', 'TABLE', ARRAY['classes']),
             ('trainer', 'INSERT (tenant_id, name, label_root_id, task, algorithm, params, retrain_after, retrain_delay, '

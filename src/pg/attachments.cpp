@@ -21,6 +21,7 @@ enum {
   kRowsId,
   kRowsKey,
   kRowsLabel,
+  kRowsClassId,
   kRowsVersionId,
   kRowsProbability,
   kRowsColumns = kRowsProbability
@@ -115,9 +116,9 @@ std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Dat
   IndexScan s = begin_rows(attachment, key);
   std::optional<WrittenLabel> written;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
-    written =
-        WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
-                     DatumGetInt64(column(s, row, kRowsVersionId)), DatumGetFloat4(column(s, row, kRowsProbability))};
+    written = WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
+                           {DatumGetInt64(column(s, row, kRowsClassId)), DatumGetInt64(column(s, row, kRowsVersionId)),
+                            DatumGetFloat4(column(s, row, kRowsProbability))}};
   }
   end_scan(s);
   return written;
@@ -163,9 +164,14 @@ void replace_row(Relation table, HeapTuple row, const Attachment& attachment, Da
 // columns of the primary key are the first of the table, as index_insert takes them.
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new) {
   if (VARSIZE(DatumGetPointer(key)) > kLongestKey) return;
-  Datum values[kRowsColumns] = {
-      Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key, written.label,
-      Int64GetDatum(written.version_id),   Float4GetDatum(written.probability)};
+  const PredictedClass& predicted = written.predicted;
+  Datum values[kRowsColumns] = {Int32GetDatum(attachment.tenant_id),
+                                Int64GetDatum(attachment.attachment_id),
+                                key,
+                                written.label,
+                                Int64GetDatum(predicted.class_id),
+                                Int64GetDatum(predicted.version_id),
+                                Float4GetDatum(predicted.probability)};
   bool nulls[kRowsColumns] = {};
   const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
   const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);

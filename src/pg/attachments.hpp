@@ -13,6 +13,7 @@
 #include <string>
 
 #include "pg/catalog.hpp"
+#include "pg/label_notes.hpp"
 
 #include "pg/postgres.hpp"
 
@@ -41,8 +42,7 @@ std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oi
 // What we wrote last into a row. Functions from here on may raise PostgreSQL errors and hold no C++ objects.
 struct WrittenLabel {
   Datum label;  // text, in the current context
-  std::int64_t version_id;
-  float probability;
+  PredictedClass predicted;
 };
 
 // `key`: text[].

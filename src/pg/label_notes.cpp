@@ -10,7 +10,7 @@ namespace reyearn::pg {
 namespace {
 
 // More than statements are nested in each other and attachments on one table; older ones have ended.
-constexpr std::size_t kMostStatements = 100;
+constexpr std::size_t kMostStatements = 32;
 
 // The newest comes first.
 std::list<LabelledStatement>& statements() {
@@ -28,8 +28,8 @@ LabelNotes::const_iterator find_in(const LabelNotes& notes, const RowIdentity& r
 
 }  // namespace
 
-void LabelledStatement::add(const RowIdentity& row, Origin origin, std::int64_t version_id, float probability) {
-  notes.emplace(row.key_and_label, LabelNote{origin, row.text, probability, version_id});
+void LabelledStatement::add(const RowIdentity& row, Origin origin, const PredictedClass& predicted) {
+  notes.emplace(row.key_and_label, LabelNote{origin, row.text, predicted});
 }
 
 const LabelNote* LabelledStatement::find(const RowIdentity& row) const {

@@ -6,7 +6,7 @@
 // one, whatever happens in between.
 //
 // Numbers of commands are not used twice in a transaction, not by a savepoint that is rolled back neither: notes of
-// statements that failed or have ended are never asked for, and go with the transaction at the latest. They take about 60
+// statements that failed or have ended are never asked for, and go with the transaction at the latest. They take about 70
 // bytes a row of the statement.
 #pragma once
 
@@ -33,11 +33,17 @@ struct RowIdentity {
   std::uint32_t text;
 };
 
+// What was predicted for a row.
+struct PredictedClass {
+  std::int64_t class_id = 0;
+  std::int64_t version_id = 0;
+  float probability = 0;
+};
+
 struct LabelNote {
   Origin origin;
   std::uint32_t text;
-  float probability;
-  std::int64_t version_id;
+  PredictedClass predicted;
 };
 
 using LabelNotes = std::unordered_multimap<std::uint64_t, LabelNote>;
@@ -51,7 +57,7 @@ struct LabelledStatement {
   bool has_warned = false;
   LabelNotes notes;
 
-  void add(const RowIdentity& row, Origin origin, std::int64_t version_id = 0, float probability = 0);
+  void add(const RowIdentity& row, Origin origin, const PredictedClass& predicted = {});
   // The note of a row; the second takes it out. Of a label that is ours, also if the text has changed since: it still is.
   const LabelNote* find(const RowIdentity& row) const;
   std::optional<LabelNote> take(const RowIdentity& row);

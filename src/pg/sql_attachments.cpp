@@ -155,8 +155,7 @@ std::optional<WrittenLabel> our_label(const Call& call, const Attachment& attach
 
 struct Prediction {
   Datum label;  // for the column
-  std::int64_t version_id;
-  float probability;
+  PredictedClass predicted;
 };
 
 bool is_of(const ServedModel& served, const Attachment& attachment) {
@@ -194,7 +193,8 @@ Prediction predict_label(const Call& call, ServedModel& served, std::string_view
   const std::span<const double> scores = served.scores(body);
   const std::uint32_t best = served.best_existing_class(scores);
   const float probability = probability_of(scores, best, served.is_shared());
-  const Datum label = PointerGetDatum(served.find_class(best)->label.data());
+  const ServedClass& found = *served.find_class(best);
+  const Datum label = PointerGetDatum(found.label.data());
   struct Fitted {
     bool fits;
     Datum datum;
@@ -208,15 +208,14 @@ Prediction predict_label(const Call& call, ServedModel& served, std::string_view
     throw Error(ErrorCode::kInvalidArgument, "label \"" + name + "\" does not fit the column", "",
                 "Give the column's type what is missing.");
   }
-  return {fitted.datum, served.version().version_id, probability};
+  return {fitted.datum, {found.class_id, served.version().version_id, probability}};
 }
 
 // For a row that comes into another partition with a label: to that it is inserted.
-void note_move(const Call& call, LabelledStatement& statement, Origin origin, std::int64_t version_id = 0,
-               float probability = 0) {
+void note_move(const Call& call, LabelledStatement& statement, Origin origin, const PredictedClass& predicted = {}) {
   if (!pg_call([&] { return call.may_move(); })) return;
   const RowIdentity row = pg_call([&] { return call.identity_when_inserted(); });
-  statement.add(row, origin, version_id, probability);
+  statement.add(row, origin, predicted);
 }
 
 // The row with the label that the model gives it, or without one; notes whose it is.
@@ -242,9 +241,8 @@ HeapTuple label_it(Call& call, LabelledStatement& statement) {
       [&] { return with_label(call.columns, call.row, prediction ? std::optional(prediction->label) : std::nullopt); });
   if (prediction) {
     const RowIdentity row = pg_call([&] { return call.identity(); });
-    statement.add(row, Origin::kReyearn, prediction->version_id, prediction->probability);
-    if (!call.is_insert())
-      note_move(call, statement, Origin::kReyearn, prediction->version_id, prediction->probability);
+    statement.add(row, Origin::kReyearn, prediction->predicted);
+    if (!call.is_insert()) note_move(call, statement, Origin::kReyearn, prediction->predicted);
   }
   return call.row;
 }
@@ -255,7 +253,7 @@ void note_change(const Call& call, LabelledStatement& statement) {
   const RowIdentity inserted = pg_call([&] { return call.identity_when_inserted(); });
   const LabelNote* const note = statement.find(inserted);
   if (note != nullptr && note->origin == Origin::kReyearn) {
-    statement.add(row, Origin::kReyearn, note->version_id, note->probability);
+    statement.add(row, Origin::kReyearn, note->predicted);
   } else {
     statement.add(row, Origin::kPerson);
   }
@@ -285,7 +283,7 @@ HeapTuple label_updated(Call& call, LabelledStatement& statement) {
   const std::optional<WrittenLabel> ours = our_label(call, *attachment, call.old);
   if (changes.text && (ours || !is_labelled)) return label_it(call, statement);
   if (ours) {
-    note_move(call, statement, Origin::kReyearn, ours->version_id, ours->probability);
+    note_move(call, statement, Origin::kReyearn, ours->predicted);
   } else {
     note_move(call, statement, Origin::kNobody);
   }
@@ -335,10 +333,10 @@ std::optional<WrittenLabel> written_into(const Call& call, const Attachment& att
   return pg_call([&] { return find_written_label(attachment, key_of(call.columns, row)); });
 }
 
-void remember(const Call& call, const Attachment& attachment, std::int64_t version_id, float probability) {
+void remember(const Call& call, const Attachment& attachment, const PredictedClass& predicted) {
   pg_call([&] {
     keep_written_label(attachment, key_of(call.columns, call.row),
-                       {text_of_label(call.columns, call.label()), version_id, probability}, call.is_insert());
+                       {text_of_label(call.columns, call.label()), predicted}, call.is_insert());
   });
 }
 
@@ -370,8 +368,21 @@ Lesson lesson_of(const Call& call, const std::optional<WrittenLabel>& written) {
   return lesson;
 }
 
+// Whether the row's new label is what the class that we predicted is called now: then it was renamed or merged, and the
+// application follows.
+bool follows_class(const Call& call, const Attachment& attachment, const WrittenLabel& written) {
+  if (call.label().is_null || !is_written(written, text_of_label(call.columns, call.old_label()))) return false;
+  const ClassRow now = find_class_row(attachment.model_tenant_id, written.predicted.class_id, nullptr);
+  return now.exists && label_of(now.label) == text_view(text_of_label(call.columns, call.label()));
+}
+
 void learn_updated(const Call& call, LabelledStatement& statement) {
   const std::optional<WrittenLabel> written = written_into(call, *statement.attachment, call.old);
+  if (written && !call.old_label().is_null &&
+      pg_call([&] { return follows_class(call, *statement.attachment, *written); })) {
+    remember(call, *statement.attachment, written->predicted);
+    return;
+  }
   const Lesson lesson = pg_call([&] { return lesson_of(call, written); });
   if (lesson.confirmed.is_null && lesson.rejected.is_null && lesson.withdrawn.is_null) return;
   learn(call, statement, lesson);
@@ -382,7 +393,7 @@ void follow_key(const Call& call, LabelledStatement& statement) {
   const Attachment* const attachment = attachment_of(call, statement);
   if (attachment == nullptr) return;
   const std::optional<WrittenLabel> written = our_label(call, *attachment, call.old);
-  if (written) remember(call, *attachment, written->version_id, written->probability);
+  if (written) remember(call, *attachment, written->predicted);
 }
 
 void learn_row(const Call& call) {
@@ -399,7 +410,7 @@ void learn_row(const Call& call) {
   if (attachment == nullptr) return;
   if (note->origin == Origin::kNobody) return;
   if (note->origin == Origin::kReyearn) {
-    remember(call, *attachment, note->version_id, note->probability);
+    remember(call, *attachment, note->predicted);
   } else if (call.is_insert()) {
     learn_inserted(call, statement);
   } else {

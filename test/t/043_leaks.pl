@@ -211,10 +211,18 @@ for ('CREATE TRIGGER t BEFORE INSERT ON reyearn.observations FOR EACH ROW EXECUT
 {
 	like(error_in($mallory, 'CREATE OR REPLACE FUNCTION hostile.spy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$') || error_in($mallory, $_), $_ =~ /^ANALYZE/ ? qr/^22012/ : qr/^42501: /, "refused: $_");
 }
-ask($mallory, 'CREATE TABLE hostile.own (LIKE reyearn.annotations)');
+ask($mallory, 'CREATE TABLE hostile.own (LIKE reyearn.annotations); CREATE TABLE hostile.attached (id int PRIMARY KEY, body text, label text)');
 my @triggers = split /\n/, query(q{SELECT p.oid::regproc FROM pg_proc AS p WHERE p.pronamespace = 'reyearn'::regnamespace AND p.prorettype = 'trigger'::regtype ORDER BY 1});
 cmp_ok(scalar @triggers, '>', 8, 'there are functions of triggers');
-like(error_in($mallory, "CREATE TRIGGER t AFTER INSERT ON hostile.own FOR EACH ROW EXECUTE FUNCTION $_()"), qr/^42501: permission denied for function/, "$_: not for tables of others") for @triggers;
+like(error_in($mallory, "CREATE TRIGGER t AFTER INSERT ON hostile.own FOR EACH ROW EXECUTE FUNCTION $_()"), qr/^42501: permission denied for function/, "$_: not for tables of others") for grep { !/(?:label|learn)_row$/ } @triggers;
+# But for those of attached tables, which serve no table but the one that was attached.
+for ('label', 'learn')
+{
+	my $when = $_ eq 'label' ? 'BEFORE' : 'AFTER';
+	is(error_in($mallory, "CREATE TRIGGER t_$_ $when INSERT OR UPDATE OF body, label ON hostile.attached FOR EACH ROW EXECUTE FUNCTION reyearn.${_}_row(1)"), '', "reyearn.${_}_row: on a table of one's own");
+}
+like(told($mallory, 'INSERT INTO hostile.attached VALUES (1, $$hidden text$$) RETURNING label IS NULL'), qr/^t\b.*WARNING:  42704: could not label rows of table "attached": attachment 1 of the table does not exist/s,
+	'... without an attachment of it they do nothing');
 
 # Row security cannot be left out, nor triggers by pretending to restore a dump.
 for my $table (qw(observations annotations classes models tenants annotation_history model_images))

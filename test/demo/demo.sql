@@ -78,7 +78,24 @@ SELECT reyearn_promote('emails', 2);
 SELECT version, is_live, algorithm, round(score::numeric, 3) AS accuracy, examples, time_promoted IS NOT NULL AS was_live
   FROM reyearn.model_versions ORDER BY version;
 
--- 10. Is all well? -------------------------------------------------------------------------------------------
+-- 10. An application has a table of its own. One call, and its column fills itself ... ----------------------
+
+CREATE TABLE letter (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, category text);
+SELECT reyearn_attach('letter', 'body', 'category', model => 'emails');
+INSERT INTO letter (body) VALUES ('The allotment needs watering: whose turn is it to fetch the hose and the compost?')
+RETURNING id, category;
+
+--     ... and learns from what people change. Somebody says what it is:
+
+UPDATE letter SET category = 'email.personal.friends' WHERE id = 1;
+
+--     A moment later the next one of that kind comes right.
+
+SELECT reyearn_alter_model('emails', promotion => 'always');
+DO $$ BEGIN WHILE (SELECT waiting > 0 FROM reyearn.model_overview) LOOP PERFORM pg_sleep(0.1); COMMIT; END LOOP; END $$;
+INSERT INTO letter (body) VALUES ('I have put compost on the allotment, the hose leaks') RETURNING id, category;
+
+-- 11. Is all well? -------------------------------------------------------------------------------------------
 
 SELECT * FROM reyearn_status();
 

@@ -220,6 +220,15 @@ BEGIN
             DETAIL = 'It belongs to PostgreSQL or to reyearn.';
     ELSIF NOT pg_has_role(current_user, class.relowner, 'USAGE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', class.relname);
+    ELSIF class.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = relation) THEN
+        RAISE feature_not_supported USING MESSAGE = format('cannot attach table %s', relation),
+            DETAIL = 'Other tables inherit from it, which may have rows of the same key.',
+            HINT = 'Attach these, or use partitions.';
+    ELSIF EXISTS (SELECT FROM pg_index AS i
+                    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+                   WHERE i.indrelid = relation AND i.indisprimary AND a.attgenerated <> '') THEN
+        RAISE feature_not_supported USING MESSAGE = format('cannot attach table %s', relation),
+            DETAIL = 'Its primary key has a generated column, which has no value yet when a row is labelled.';
     ELSIF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisprimary AND i.indimmediate) THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('table "%s" has no primary key', class.relname),
@@ -350,7 +359,7 @@ CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT ke
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT count(*)::int, format('ARRAY[%s]', string_agg(format('format(''%%s'', t.%I)', a.attname), ', ' ORDER BY k.place)),
+        SELECT count(*)::int, format('ARRAY[%s]', string_agg(format('format(''%%s'', t.%I) COLLATE "C"', a.attname), ', ' ORDER BY k.place)),
                string_agg(format('t.%I OPERATOR(%I.%s) $1[%s]::%s', a.attname, n.nspname, o.oprname, k.place,
                                  format_type(a.atttypid, a.atttypmod)), ' AND ' ORDER BY k.place),
                string_agg(format('t.%1$I OPERATOR(%2$I.%3$s) p.%1$I', a.attname, n.nspname, o.oprname), ' AND ' ORDER BY k.place)
@@ -379,10 +388,10 @@ DECLARE
     -- By people: not what we wrote when the table was attached before. $1: tenant, $2: attachment.
     labelled CONSTANT text := format(
         'WITH labelled AS ('
-        '     SELECT DISTINCT t.%1$I::text AS body, t.%2$I::text AS label FROM %3$s AS t'
+        '     SELECT DISTINCT format(''%%s'', t.%1$I) AS body, format(''%%s'', t.%2$I) AS label FROM %3$s AS t'
         '      WHERE t.%1$I IS NOT NULL AND t.%2$I IS NOT NULL'
         '        AND NOT EXISTS (SELECT FROM reyearn.attached_rows AS r'
-        '                         WHERE r.tenant_id = $1 AND r.attachment_id = $2 AND r.key = %4$s AND r.label = t.%2$I::text)'
+        '                         WHERE r.tenant_id = $1 AND r.attachment_id = $2 AND r.key = %4$s AND r.label = format(''%%s'', t.%2$I))'
         '), known AS ('
         '     SELECT l.body, l.label, c.class_id FROM labelled AS l'
         '       LEFT JOIN reyearn.classes AS c ON c.tenant_id = $1 AND c.label::text = l.label)',
@@ -618,7 +627,8 @@ BEGIN
                 MESSAGE = format('the primary key of table %s has %s columns', relation, keys.count),
                 DETAIL = format('%s values were given.', cardinality(key));
         END IF;
-        EXECUTE format('SELECT t.%I::text, t.%I::text FROM %s AS t WHERE %s', one.text_column, one.label_column, relation,
+        EXECUTE format('SELECT CASE WHEN t.%1$I IS NOT NULL THEN format(''%%s'', t.%1$I) END,'
+                       ' CASE WHEN t.%2$I IS NOT NULL THEN format(''%%s'', t.%2$I) END FROM %3$s AS t WHERE %4$s', one.text_column, one.label_column, relation,
                        keys.condition) INTO body, label USING key;
         GET DIAGNOSTICS n = ROW_COUNT;
         IF n = 0 THEN

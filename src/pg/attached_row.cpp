@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "pg/catalog.hpp"
 #include "pg/datum.hpp"
 
 #include "pg/postgres.hpp"
@@ -96,19 +97,31 @@ std::optional<Datum> enum_value(Oid type, std::string_view label) {
 
 bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
 
+[[noreturn]] void refuse_trigger(const Trigger* trigger) {
+  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                  errmsg("trigger \"%s\" was not made by reyearn_attach()", trigger->tgname)));
+  pg_unreachable();
+}
+
+// That of the labels of classes.
+Oid ltree_type() { return get_atttype(relation_oid("classes"), get_attnum(relation_oid("classes"), "label")); }
+
 }  // namespace
 
 AttachedColumns attached_columns(const TriggerData* trigger) {
   const Trigger* const made = trigger->tg_trigger;
-  if (made->tgnargs < 1 || made->tgnattr < 2) {
-    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                    errmsg("trigger \"%s\" was not made by reyearn_attach()", made->tgname)));
-  }
+  if (made->tgnargs < 1 || made->tgnattr < 2) refuse_trigger(made);
   AttachedColumns columns;
   columns.attachment_id = std::strtoll(made->tgargs[0], nullptr, 10);
   columns.descriptor = RelationGetDescr(trigger->tg_relation);
   columns.text = made->tgattr[0];
   columns.label = made->tgattr[1];
+  // A trigger made by hand may name any columns: their values are read as what reyearn_attach() would have found.
+  const Oid label = type_of(columns, columns.label);
+  if (columns.text == columns.label || !is_text(type_of(columns, columns.text)) ||
+      !(is_text(label) || type_is_enum(label) || label == ltree_type())) {
+    refuse_trigger(made);
+  }
   add_key(columns, trigger->tg_relation);
   return columns;
 }
@@ -137,6 +150,10 @@ RowIdentity identity_of(const AttachedColumns& columns, HeapTuple row, bool is_i
   std::uint64_t hash = hash_combine64(is_insert ? 1 : 2, hash_of(columns, row, columns.label));
   for (int i = 0; i < columns.key_count; ++i) hash = hash_combine64(hash, hash_of(columns, row, columns.keys[i]));
   return {hash, hash_of(columns, row, columns.text)};
+}
+
+RowIdentity identity_of_any_key(const AttachedColumns& columns, HeapTuple row) {
+  return {hash_combine64(3, hash_of(columns, row, columns.label)), hash_of(columns, row, columns.text)};
 }
 
 Datum key_of(const AttachedColumns& columns, HeapTuple row) {

@@ -63,8 +63,8 @@ Found find_row(std::int64_t attachment_id, Snapshot snapshot) {
   end_scan(s);
   if (found.exists) {
     ModelRow model{found.model_tenant_id, found.model_id, {}};
-    model.is_shared = found.model_tenant_id != found.tenant_id;
-    found.model = model_name(model, snapshot);
+    const bool may_use = found.model_tenant_id == found.tenant_id || find_share(model, found.tenant_id, snapshot);
+    found.model = may_use ? model_name(model, snapshot) : nullptr;
   }
   return found;
 }
@@ -88,6 +88,10 @@ std::shared_ptr<const Attachment> known_attachment(std::int64_t attachment_id, O
 std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot) {
   known().remove_if([&](const auto& one) { return one->attachment_id == attachment_id; });
   const Found found = pg_call([&] { return find_row(attachment_id, snapshot); });
+  if (found.exists && !pg_call([&] { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(found.owner)); })) {
+    throw Error(ErrorCode::kUnknownName, "the role that attached the table was dropped", "",
+                "Detach the table and attach it again.");
+  }
   // The trigger of another table must not lend it what the owner of this attachment may do.
   if (!found.exists || !pg_call([&] { return is_or_lies_in(relation, found.relation); })) {
     throw Error(ErrorCode::kUnknownName, "attachment " + std::to_string(attachment_id) + " of the table does not exist",

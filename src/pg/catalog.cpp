@@ -42,7 +42,8 @@ std::optional<ModelRow> find_model_named(int tenant_id, std::string_view name, S
   return model;
 }
 
-// Whether a model is shared with a tenant.
+}  // namespace
+
 bool find_share(ModelRow& model, int to_tenant_id, Snapshot snapshot) {
   ScanKeyData keys[] = {int4_key(kSharesTenantId, model.tenant_id), int8_key(kSharesModelId, model.model_id),
                         int4_key(kSharesToTenantId, to_tenant_id)};
@@ -54,6 +55,8 @@ bool find_share(ModelRow& model, int to_tenant_id, Snapshot snapshot) {
   end_scan(s);
   return model.is_shared;
 }
+
+namespace {
 
 // A model named tenant/name.
 std::optional<ModelRow> find_model_of(std::string_view tenant_name, std::string_view name, Snapshot snapshot) {

@@ -70,6 +70,9 @@ ModelRow find_model(std::string_view name, Snapshot snapshot);
 // The same, and an error for a shared one.
 ModelRow find_own_model(std::string_view name, Snapshot snapshot);
 
+// Whether a model is shared with a tenant; then it is marked so.
+bool find_share(ModelRow& model, int to_tenant_id, Snapshot snapshot);
+
 // Calls visit(model, since) with each model that other tenants share with this one.
 void visit_shared_models(int tenant_id, Snapshot snapshot, void (*visit)(const char* name, TimestampTz since, void*),
                          void* argument);

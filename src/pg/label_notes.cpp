@@ -1,7 +1,9 @@
 #include "pg/label_notes.hpp"
 
 #include <algorithm>
-#include <list>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "pg/postgres.hpp"
 
@@ -9,12 +11,14 @@ namespace reyearn::pg {
 
 namespace {
 
-// More than statements are nested in each other and attachments on one table; older ones have ended.
-constexpr std::size_t kMostStatements = 32;
+// Kept at most: of those that began first, in which the others may be nested, and of those that began last.
+constexpr std::ptrdiff_t kFirstStatements = 32;
+constexpr std::size_t kMostStatements = 64;
 
-// The newest comes first.
-std::list<LabelledStatement>& statements() {
-  static auto* const all = new std::list<LabelledStatement>;
+using Statements = std::map<std::pair<CommandId, std::int64_t>, LabelledStatement>;
+
+Statements& statements() {
+  static auto* const all = new Statements;
   return *all;
 }
 
@@ -46,17 +50,10 @@ std::optional<LabelNote> LabelledStatement::take(const RowIdentity& row) {
 }
 
 LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment_id) {
-  std::list<LabelledStatement>& all = statements();
-  const auto known = std::find_if(all.begin(), all.end(), [&](const LabelledStatement& one) {
-    return one.command == command && one.attachment_id == attachment_id;
-  });
-  if (known != all.end()) {
-    if (known != all.begin()) all.splice(all.begin(), all, known);
-    return *known;
-  }
-  if (all.size() == kMostStatements) all.pop_back();
-  all.push_front({command, attachment_id, nullptr, false, false, {}});
-  return all.front();
+  Statements& all = statements();
+  const auto [place, is_new] = all.try_emplace({command, attachment_id});
+  if (is_new && all.size() > kMostStatements) all.erase(std::next(all.begin(), kFirstStatements));
+  return place->second;
 }
 
 void forget_labelled_statements() { statements().clear(); }

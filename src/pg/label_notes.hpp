@@ -50,8 +50,6 @@ using LabelNotes = std::unordered_multimap<std::uint64_t, LabelNote>;
 
 // One statement, as far as one attachment is concerned.
 struct LabelledStatement {
-  CommandId command;
-  std::int64_t attachment_id;
   std::shared_ptr<const Attachment> attachment;  // once it was looked up
   bool gave_up = false;                          // nothing more is predicted
   bool has_warned = false;

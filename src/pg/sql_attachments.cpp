@@ -47,6 +47,7 @@ struct Call {
   bool changes_label() const { return differ(columns, columns.label, old_label(), label()); }
   RowIdentity identity() const { return identity_of(columns, row, is_insert()); }
   RowIdentity identity_when_inserted() const { return identity_of(columns, row, true); }
+  RowIdentity identity_of_any_key() const { return reyearn::pg::identity_of_any_key(columns, row); }
   // Whether an UPDATE may delete the row here and insert it into another partition: these have the key in their bounds.
   bool may_move() const { return trigger->tg_relation->rd_rel->relispartition && keys_differ(columns, old, row); }
 };
@@ -100,6 +101,8 @@ void note_error(const LabelledStatement& statement, const Failure& failure) {
   Failure ignored;
   (void)in_subtransaction(
       [&] {
+        // By rows that are committed: in an older snapshot another session's note would be a conflict.
+        if (pg_call([] { return IsolationUsesXactSnapshot(); })) return;
         pg_call([&] {
           call_function("note_attachment_error", {INT4OID, INT8OID, TEXTOID},
                         {{Int32GetDatum(attachment.tenant_id), false},
@@ -172,7 +175,7 @@ ServedModel* serve(const Call& call, LabelledStatement& statement) {
     statement.attachment =
         find_attachment(call.columns.attachment_id, RelationGetRelid(call.trigger->tg_relation), GetActiveSnapshot());
     if (statement.attachment->model.empty()) {
-      throw Error(ErrorCode::kUnknownName, "the model that the table is attached to was dropped", "",
+      throw Error(ErrorCode::kUnknownName, "the model that the table is attached to does not exist", "",
                   "Detach the table with reyearn_detach(), or attach it to another model.");
     }
     served = &served_model(call.fcinfo, statement.attachment->model);
@@ -232,9 +235,9 @@ HeapTuple label_it(Call& call, LabelledStatement& statement) {
     } catch (const Error& error) {
       Failure failure;
       failure.set(error);
-      if (statement.has_warned) return call.row;
+      const bool is_first = !statement.has_warned;
       warn(call, statement, kNotLabelled, failure);
-      note_error(statement, failure);
+      if (is_first) note_error(statement, failure);
     }
   }
   call.row = pg_call(
@@ -242,16 +245,24 @@ HeapTuple label_it(Call& call, LabelledStatement& statement) {
   if (prediction) {
     const RowIdentity row = pg_call([&] { return call.identity(); });
     statement.add(row, Origin::kReyearn, prediction->predicted);
-    if (!call.is_insert()) note_move(call, statement, Origin::kReyearn, prediction->predicted);
+    if (call.is_insert()) {
+      const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
+      if (statement.find(any_key) == nullptr || statement.find(any_key)->text != any_key.text) {
+        statement.add(any_key, Origin::kReyearn, prediction->predicted);
+      }
+    } else {
+      note_move(call, statement, Origin::kReyearn, prediction->predicted);
+    }
   }
   return call.row;
 }
 
-// INSERT ... ON CONFLICT DO UPDATE SET label = excluded.label: what we gave the row that was not inserted is ours.
+// INSERT ... ON CONFLICT DO UPDATE SET label = excluded.label: what we gave the row that was not inserted, which may have
+// another key and another text, is ours.
 void note_change(const Call& call, LabelledStatement& statement) {
   const RowIdentity row = pg_call([&] { return call.identity(); });
-  const RowIdentity inserted = pg_call([&] { return call.identity_when_inserted(); });
-  const LabelNote* const note = statement.find(inserted);
+  const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
+  const LabelNote* const note = statement.find(any_key);
   if (note != nullptr && note->origin == Origin::kReyearn) {
     statement.add(row, Origin::kReyearn, note->predicted);
   } else {
@@ -371,6 +382,7 @@ Lesson lesson_of(const Call& call, const std::optional<WrittenLabel>& written) {
 // Whether the row's new label is what the class that we predicted is called now: then it was renamed or merged, and the
 // application follows.
 bool follows_class(const Call& call, const Attachment& attachment, const WrittenLabel& written) {
+  if (attachment.model_tenant_id != attachment.tenant_id) return false;
   if (call.label().is_null || !is_written(written, text_of_label(call.columns, call.old_label()))) return false;
   const ClassRow now = find_class_row(attachment.model_tenant_id, written.predicted.class_id, nullptr);
   return now.exists && label_of(now.label) == text_view(text_of_label(call.columns, call.label()));
@@ -400,6 +412,7 @@ void learn_row(const Call& call) {
   const CommandId command = HeapTupleHeaderGetCmin(call.row->t_data);
   LabelledStatement& statement = statement_of(call, command);
   const std::optional<LabelNote> note = statement.take(pg_call([&] { return call.identity(); }));
+  if (note && call.is_insert()) (void)statement.take(pg_call([&] { return call.identity_of_any_key(); }));
   if (!note) {
     if (!call.is_insert() && pg_call([&] { return keys_differ(call.columns, call.old, call.row); })) {
       follow_key(call, statement);

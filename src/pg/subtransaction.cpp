@@ -30,18 +30,20 @@ bool in_subtransaction(void (*call)(void*), void* argument, Failure& failure) {
         ReleaseCurrentSubTransaction();
       },
       &work);
-  if (!is_done && is_of_the_whole(geterrcode())) throw PgError{};  // the transaction's end ends the subtransaction
   pg_call([&] {
     MemoryContextSwitchTo(work.context);
+    ErrorData* error = nullptr;
     if (!is_done) {
-      ErrorData* const error = CopyErrorData();
-      failure.set(*error);
-      FreeErrorData(error);
+      error = CopyErrorData();
       FlushErrorState();
       RollbackAndReleaseCurrentSubTransaction();
     }
     MemoryContextSwitchTo(work.context);
     CurrentResourceOwner = owner;
+    if (error == nullptr) return;
+    if (is_of_the_whole(error->sqlerrcode)) ReThrowError(error);
+    failure.set(*error);
+    FreeErrorData(error);
   });
   return is_done;
 }

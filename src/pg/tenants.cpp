@@ -171,6 +171,7 @@ Standing assess(Oid role) {
 const Standing& current_standing() {
   bring_up_to_date();
   const Oid role = GetUserId();
+  if (!OidIsValid(role)) elog(ERROR, "there is no current role");  // which marks a free place below
   for (const Standing& known : directory.standings) {
     if (known.role == role) return known;
   }

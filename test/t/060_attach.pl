@@ -101,7 +101,7 @@ is(told('bob', q{UPDATE shop.borrowed SET label = 'mail.work'}), '', '... is cor
 is(said('some dinner'), '', '... and does not learn');
 as($node, 'app', 'postgres', q{SET reyearn.tenant = 'acme'; SELECT reyearn_unshare_model('mail', 'beta')});
 is(told('bob', q{INSERT INTO shop.borrowed VALUES (2, 'some dinner') RETURNING label IS NULL}),
-	"t\n42704: could not label rows of table \"borrowed\": model \"acme/mail\" does not exist", '... nor label, once it is shared no longer');
+	"t\n42704: could not label rows of table \"borrowed\": the model that the table is attached to does not exist", '... nor label, once it is shared no longer');
 
 # --- What fails leaves the application alone.
 
@@ -176,11 +176,37 @@ is($node->safe_psql('copy', q{SET ROLE writer; INSERT INTO shop.mails (id, body)
 $node->safe_psql('copy', q{SET ROLE writer; INSERT INTO shop.mails (id, body) VALUES (41, 'news of a meeting'); UPDATE shop.mails SET label = 'mail.home' WHERE id = 41});
 is($node->safe_psql('copy', q{SELECT string_agg(a.status || ' ' || a.annotated_by, ', ' ORDER BY a.status) FROM reyearn.annotations AS a
 	JOIN reyearn.observations AS o USING (tenant_id, observation_id) WHERE o.body = 'news of a meeting'}), 'confirmed writer, rejected writer', '... and learns');
+like(told('writer', 'SELECT 1'), qr/^1$/, 'the server is there');
+$node->psql('copy', q{INSERT INTO shop.left (id, body) VALUES (60, 'a meeting') RETURNING label IS NULL}, stdout => \my $unlabelled, stderr => \my $warned);
+is($unlabelled, 't', 'a table that somebody attached who is nobody now: rows come without a label');
+like($warned, qr/the role that attached the table was dropped/, '... and that is told');
 $node->safe_psql('copy', 'DROP TABLE shop.mails; DROP TABLE shop.left');
 $node->safe_psql('postgres', 'CREATE DATABASE copy2 TEMPLATE template0');
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('copy') ], 'pg_dump without tables that were attached');
 $node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $dump, $node->connstr('copy2') ], 'restore');
 is($node->safe_psql('copy2', q{SELECT count(*) FROM reyearn.attached_tables WHERE relation = 0}), 3, '... knows that they are gone');
+
+# --- What ends a statement while it learns ends nothing else.
+
+{
+	my $holder = session($node, 'app');
+	my $waiting = session($node, 'app', 'writer');
+	$node->safe_psql('app', q{SET ROLE writer; INSERT INTO shop.mails (id, body) VALUES (70, 'held back')});
+	as($node, 'app', 'alice', q{SELECT reyearn_observe('held back')});
+	ask($holder, q{BEGIN; SELECT count(*) FROM (SELECT FROM reyearn.observations WHERE body = 'held back' FOR UPDATE) AS held});
+	ask($waiting, q{SET lock_timeout = '200ms'});
+	my $other = q{SELECT label FROM shop.mails WHERE id = 70};
+	my $before = ask($waiting, $other);
+	my $change = q{UPDATE shop.mails SET label = CASE label WHEN 'mail.home' THEN 'mail.work' ELSE 'mail.home' END WHERE id = 70};
+	like(error_in($waiting, $change), qr/^55P03: /, 'a lock timeout while learning is an error of the statement');
+	is(ask($waiting, q{SELECT 'goes on'}), 'goes on', '... and the session goes on, in no transaction');
+	ask($waiting, qq{DO \$\$ BEGIN $change; EXCEPTION WHEN lock_not_available THEN RAISE NOTICE 'caught'; END \$\$});
+	is(ask($waiting, $other), $before, '... a block that catches it takes back what it did');
+	ask($holder, 'ROLLBACK');
+	ask($waiting, $change);
+	isnt(ask($waiting, $other), $before, '... and afterwards it works');
+	$_->quit for $holder, $waiting;
+}
 
 # --- Without the extension.
 

@@ -313,7 +313,7 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 	'reyearn.learn_label(text,text,text,text[])' => [
 		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), matrix.asked('secret.mail'))}, own => '', missing => $no_mail),
 		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), NULL, matrix.asked('secret.mail'), ARRAY[matrix.asked('secret.home')])}, own => '', missing => '') ],
-	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[format('%s', t.id)]}) ],
+	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[format('%s', t.id) COLLATE "C"]}) ],
 	'reyearn_confirm_row(regclass,text[])' => [ call(q{SELECT reyearn_confirm_row('matrix.inbox', '1')},
 		own => qq(42704: table matrix.inbox is not attached to a model that learns\n$attached_hint)) ],
 

@@ -104,7 +104,10 @@ bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
 }
 
 // That of the labels of classes.
-Oid ltree_type() { return get_atttype(relation_oid("classes"), get_attnum(relation_oid("classes"), "label")); }
+Oid ltree_type() {
+  const Oid classes = relation_oid("classes");
+  return get_atttype(classes, get_attnum(classes, "label"));
+}
 
 }  // namespace
 

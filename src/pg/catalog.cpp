@@ -4,6 +4,7 @@
 
 #include "pg/datum.hpp"
 #include "pg/index_scan.hpp"
+#include "pg/name_list.hpp"
 #include "pg/settings.hpp"
 #include "pg/tenants.hpp"
 
@@ -69,24 +70,6 @@ std::optional<ModelRow> find_model_of(std::string_view tenant_name, std::string_
   if (!mine || !find_share(*model, *mine, snapshot)) return std::nullopt;
   return model;
 }
-
-// Names for an error that lists them.
-class NameList {
- public:
-  NameList() { initStringInfo(&names_); }
-  void add(std::string_view name) {
-    constexpr int kMostNames = 20;
-    if (++count_ == kMostNames + 1) appendStringInfoString(&names_, ", and more");
-    if (count_ > kMostNames) return;
-    appendStringInfo(&names_, "%s\"%.*s\"", count_ > 1 ? ", " : "", static_cast<int>(name.size()), name.data());
-  }
-  int count() const { return count_; }
-  const char* text() const { return names_.data; }
-
- private:
-  StringInfoData names_;  // of PostgreSQL's memory: nothing to destroy
-  int count_ = 0;
-};
 
 // The only model of the tenant. One that another tenant shares is not chosen unless it is named: that would leave it to
 // others what a prediction without a name does.

@@ -67,7 +67,7 @@ bool may_read(Oid table);
 // data, what reyearn.default_model names, else the only model there is. An error that says what to do when there is none
 // such; a model that the caller may not use does not exist for him.
 ModelRow find_model(std::string_view name, Snapshot snapshot);
-// The same, and an error for a shared one.
+// The same, and an error for one that is shared, or of another tenant than the current one.
 ModelRow find_own_model(std::string_view name, Snapshot snapshot);
 
 // Whether a model is shared with a tenant; then it is marked so.

@@ -247,7 +247,8 @@ HeapTuple label_it(Call& call, LabelledStatement& statement) {
     statement.add(row, Origin::kReyearn, prediction->predicted);
     if (call.is_insert()) {
       const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
-      if (statement.find(any_key) == nullptr || statement.find(any_key)->text != any_key.text) {
+      const LabelNote* const known = statement.find(any_key);
+      if (known == nullptr || known->text != any_key.text) {
         statement.add(any_key, Origin::kReyearn, prediction->predicted);
       }
     } else {

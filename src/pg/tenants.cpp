@@ -5,7 +5,9 @@
 
 #include "pg/catalog.hpp"
 #include "pg/datum.hpp"
+#include "pg/index_scan.hpp"
 #include "pg/login.hpp"
+#include "pg/name_list.hpp"
 #include "pg/settings.hpp"
 
 #include "pg/postgres.hpp"
@@ -55,34 +57,28 @@ Directory directory;
 bool is_outdated = false;
 std::optional<int> acting_for;
 
-// Calls visit(row, descriptor) with what is committed, and what this transaction has done.
-template <typename Visit>
-void visit_rows(Oid table_oid, Visit visit) {
-  const Relation table = table_open(table_oid, AccessShareLock);
-  const SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 0, nullptr);
-  for (HeapTuple row; HeapTupleIsValid(row = systable_getnext(scan));) visit(row, RelationGetDescr(table));
-  systable_endscan(scan);
-  table_close(table, AccessShareLock);
+void read_tenants() {
+  IndexScan s = begin_scan("tenants", "tenants_pkey", nullptr, 0, nullptr);
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
+    bool has_no_role;
+    bool has_no_limit;
+    const Datum role = column(s, row, kTenantsRole, &has_no_role);
+    const Datum limit = column(s, row, kTenantsMaxTrainings, &has_no_limit);
+    auto* const tenant = static_cast<Tenant*>(palloc(sizeof(Tenant)));
+    *tenant = {DatumGetInt32(column(s, row, kTenantsId)), has_no_role ? InvalidOid : DatumGetObjectId(role),
+               c_string(text_view(column(s, row, kTenantsName))), has_no_limit ? -1 : DatumGetInt32(limit)};
+    directory.tenants = lappend(directory.tenants, tenant);
+  }
+  end_scan(s);
 }
 
-Datum column(HeapTuple row, TupleDesc descriptor, int number, bool* is_null = nullptr) {
-  bool ignored;
-  return heap_getattr(row, number, descriptor, is_null != nullptr ? is_null : &ignored);
-}
-
-void add_tenant(HeapTuple row, TupleDesc descriptor) {
-  bool has_no_role;
-  bool has_no_limit;
-  const Datum role = column(row, descriptor, kTenantsRole, &has_no_role);
-  const Datum limit = column(row, descriptor, kTenantsMaxTrainings, &has_no_limit);
-  auto* const tenant = static_cast<Tenant*>(palloc(sizeof(Tenant)));
-  *tenant = {DatumGetInt32(column(row, descriptor, kTenantsId)), has_no_role ? InvalidOid : DatumGetObjectId(role),
-             c_string(text_view(column(row, descriptor, kTenantsName))), has_no_limit ? -1 : DatumGetInt32(limit)};
-  directory.tenants = lappend(directory.tenants, tenant);
-}
-
-int compare_tenants(const ListCell* a, const ListCell* b) {
-  return static_cast<const Tenant*>(lfirst(a))->tenant_id - static_cast<const Tenant*>(lfirst(b))->tenant_id;
+void read_grants() {
+  IndexScan s = begin_scan("grants", "grants_pkey", nullptr, 0, nullptr);
+  for (HeapTuple row; HeapTupleIsValid(row = next_row(s));) {
+    if (!DatumGetBool(column(s, row, kGrantsIsDefault))) continue;
+    directory.default_roles = lappend_oid(directory.default_roles, DatumGetObjectId(column(s, row, kGrantsRole)));
+  }
+  end_scan(s);
 }
 
 void fill() {
@@ -90,13 +86,8 @@ void fill() {
   directory.tenants_table = relation_oid("tenants");
   directory.grants_table = relation_oid("grants");
   directory.owner = owner_of_relation(directory.tenants_table);
-  visit_rows(directory.tenants_table, add_tenant);
-  list_sort(directory.tenants, compare_tenants);
-  visit_rows(directory.grants_table, [](HeapTuple row, TupleDesc descriptor) {
-    if (!DatumGetBool(column(row, descriptor, kGrantsIsDefault))) return;
-    const Oid role = DatumGetObjectId(column(row, descriptor, kGrantsRole));
-    directory.default_roles = lappend_oid(directory.default_roles, role);
-  });
+  read_tenants();
+  read_grants();
   MemoryContextSwitchTo(before);
 }
 
@@ -246,23 +237,19 @@ std::optional<int> only_tenant(const Standing& standing) {
 }
 
 [[noreturn]] void several_tenants(const Standing& standing) {
-  constexpr int kMostNames = 20;
-  StringInfoData names;
-  initStringInfo(&names);
-  const char* first = "";
-  int count = 0;
+  NameList names;
+  const char* first = nullptr;
   const ListCell* cell;
   foreach (cell, directory.tenants) {
     const auto& tenant = *static_cast<const Tenant*>(lfirst(cell));
     if (!contains(standing.tenants, tenant.tenant_id)) continue;
-    if (count == 0) first = tenant.name;
-    if (count < kMostNames) appendStringInfo(&names, "%s\"%s\"", count > 0 ? ", " : "", tenant.name);
-    ++count;
+    if (first == nullptr) first = tenant.name;
+    names.add(tenant.name);
   }
   ereport(ERROR,
           (errcode(ERRCODE_AMBIGUOUS_PARAMETER),
            errmsg("role \"%s\" may use several tenants, and none was chosen", GetUserNameFromId(GetUserId(), false)),
-           errdetail("They are %s%s.", names.data, count > kMostNames ? ", and more" : ""),
+           errdetail("They are %s.", names.text()),
            errhint("Choose one of them, such as SET reyearn.tenant = %s;", quote_literal_cstr(first))));
 }
 

@@ -19,7 +19,7 @@ use Reyearn;
 use Test::More;
 use Time::HiRes ();
 
-our @EXPORT = qw(create_roles fill_database step objects_of run_matrix login_situations ask_as marks_of is_over_tenants %objects %optional @situations);
+our @EXPORT = qw(create_roles fill_database step objects_of run_matrix login_situations ask_as marks_of is_over_tenants %objects @situations);
 
 my @words = qw(acme beta default);
 my %member = (acme => 'alice', beta => 'bob', default => 'app');
@@ -398,7 +398,7 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 
 	# What nobody may call but the owner of the extension.
 	refused(split ' ', q(
-		reyearn_grant(name,text) reyearn_grant(name,text,boolean) reyearn_revoke(name) reyearn.check_public_key(text) reyearn_create_tenant(text,name) reyearn_alter_tenant(text,name,integer,bigint,integer)
+		reyearn_grant(name,text,boolean) reyearn_revoke(name) reyearn.check_public_key(text) reyearn_create_tenant(text,name) reyearn_alter_tenant(text,name,integer,bigint,integer)
 		reyearn_drop_tenant(text,boolean) reyearn.begin_run(integer,bigint,bigint,bigint) reyearn.check_image_quota(integer)
 		reyearn.check_model_quota(integer) reyearn.check_tenant(text,name) reyearn.fail_run(bigint,text,text)
 		reyearn.has_training_place(integer) reyearn.hold_off_training() reyearn.is_model_free(integer,bigint) reyearn.list_objects()
@@ -411,9 +411,6 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 	refused(map { "reyearn.$_()" } qw(
 		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added own_attachment
 		record_deleted record_inserted record_updated refuse_inbox_change run_ended tenants_changed version_changed)));
-
-# Not there yet in all versions of the extension.
-our %optional = map { ($_ => 1) } 'reyearn_login(text)', 'reyearn.check_public_key(text)', 'reyearn_grant(name,text)', 'reyearn_grant(name,text,boolean)';
 
 # --- The data.
 

@@ -190,7 +190,7 @@ SELECT reyearn_detach('"Briefe & mehr"', 'Straße');
 SELECT reyearn_detach('"Briefe & mehr"', 'Straße');
 SELECT reyearn_attach('"Briefe & mehr"', 'Das "Wort"', 'Straße', existing => 'ignore');
 DROP TABLE "Briefe & mehr";
-SELECT * FROM reyearn.attachments;
+SELECT count(*) FROM reyearn.attachments;
 
 -- Keys of several columns, of dates and uuids; labels as ltree and as an enum.
 CREATE TYPE category AS ENUM ('mail.work', 'mail.home');

@@ -86,7 +86,7 @@ ALTER TABLE reyearn.grants ENABLE ALWAYS TRIGGER grants_truncated;
 
 -- current_user would be the owner of the extension in triggers that write for those who may not.
 CREATE FUNCTION reyearn.acting_role() RETURNS name
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END;
+    AS 'MODULE_PATHNAME', 'reyearn_acting_role'
+    LANGUAGE C STABLE;
 COMMENT ON FUNCTION reyearn.acting_role() IS
-    'the role that the session acts as: the one it logged in with, or SET ROLE; inside SECURITY DEFINER functions that of their caller';
+    'the role that the session acts as: the one it logged in with, or SET ROLE; inside SECURITY DEFINER functions that of their caller. In the background, the owner of what is done there';

@@ -32,25 +32,68 @@ COMMENT ON COLUMN reyearn.attached_tables.time_created IS 'when it was first att
 -- Written by C code for each row that it labels: no foreign key, no triggers. Stays when the table is detached or its
 -- model replaced: a label that we wrote is never taken for a person's.
 CREATE TABLE reyearn.attached_rows (
-    tenant_id      int     NOT NULL DEFAULT reyearn.current_tenant(),
-    attachment_id  bigint  NOT NULL,
-    key            text[]  COLLATE "C" NOT NULL,
-    label          text    NOT NULL,
-    class_id       bigint  NOT NULL,
-    version_id     bigint  NOT NULL,
-    probability    real    NOT NULL CHECK (probability BETWEEN 0 AND 1),
-    PRIMARY KEY (tenant_id, attachment_id, key)
+    tenant_id      int      NOT NULL DEFAULT reyearn.current_tenant(),
+    attachment_id  bigint   NOT NULL,
+    key            text[]   COLLATE "C" NOT NULL,
+    label          text,
+    class_id       bigint,
+    version_id     bigint,
+    probability    real     CHECK (probability BETWEEN 0 AND 1),
+    is_learned     boolean  NOT NULL DEFAULT false,
+    PRIMARY KEY (tenant_id, attachment_id, key),
+    CHECK (num_nulls(label, class_id, version_id, probability) IN (0, 4))
 );
 -- Uncompressed and with whole headers: comparing keys, most of what a row costs here, then copies none.
 ALTER TABLE reyearn.attached_rows ALTER COLUMN key SET STORAGE PLAIN;
-COMMENT ON TABLE  reyearn.attached_rows IS 'labels that were predicted for rows of attached tables, the last of each row';
+COMMENT ON TABLE  reyearn.attached_rows IS 'rows of attached tables that were labelled, or learned from';
 COMMENT ON COLUMN reyearn.attached_rows.tenant_id IS 'tenant that the attachment acts for';
 COMMENT ON COLUMN reyearn.attached_rows.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.attached_rows.key IS 'primary key of the row, each of its columns as text';
-COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was written into the row';
+COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was predicted and written into the row, the last; NULL: none was';
 COMMENT ON COLUMN reyearn.attached_rows.class_id IS 'class that was predicted: it may have another label now';
 COMMENT ON COLUMN reyearn.attached_rows.version_id IS 'version of the model that predicted it';
 COMMENT ON COLUMN reyearn.attached_rows.probability IS 'its probability';
+COMMENT ON COLUMN reyearn.attached_rows.is_learned IS 'whether a label that a person gave the row was learned';
+
+CREATE TABLE reyearn.waiting_rows (
+    tenant_id      int      NOT NULL DEFAULT reyearn.current_tenant(),
+    attachment_id  bigint   NOT NULL,
+    key            text[]   COLLATE "C" NOT NULL,
+    is_refused     boolean  NOT NULL DEFAULT false,
+    PRIMARY KEY (tenant_id, attachment_id, key)
+);
+CREATE INDEX waiting_rows_due ON reyearn.waiting_rows (tenant_id, attachment_id, key) WHERE NOT is_refused;
+COMMENT ON INDEX  reyearn.waiting_rows_due IS 'for the worker';
+COMMENT ON TABLE  reyearn.waiting_rows IS 'rows of attached tables that are to be labelled in the background';
+COMMENT ON COLUMN reyearn.waiting_rows.tenant_id IS 'tenant that the attachment acts for';
+COMMENT ON COLUMN reyearn.waiting_rows.attachment_id IS 'the attachment';
+COMMENT ON COLUMN reyearn.waiting_rows.key IS 'primary key of the row, each of its columns as text';
+COMMENT ON COLUMN reyearn.waiting_rows.is_refused IS 'whether the table has refused the label: it is not tried again by itself';
+
+CREATE TABLE reyearn.catch_ups (
+    tenant_id      int          NOT NULL DEFAULT reyearn.current_tenant(),
+    attachment_id  bigint       NOT NULL,
+    confirms       boolean      NOT NULL,
+    position       text[]       COLLATE "C",
+    rows_swept     bigint       NOT NULL DEFAULT 0,
+    is_swept       boolean      NOT NULL DEFAULT false,
+    waiting_after  text[]       COLLATE "C",
+    failures       int          NOT NULL DEFAULT 0,
+    retry_at       timestamptz,
+    time_worked    timestamptz,
+    PRIMARY KEY (tenant_id, attachment_id)
+);
+COMMENT ON TABLE  reyearn.catch_ups IS 'how far attachments have caught up with their tables';
+COMMENT ON COLUMN reyearn.catch_ups.tenant_id IS 'tenant that the attachment acts for';
+COMMENT ON COLUMN reyearn.catch_ups.attachment_id IS 'the attachment';
+COMMENT ON COLUMN reyearn.catch_ups.confirms IS 'whether labels that were there when it was attached are taken for people''s';
+COMMENT ON COLUMN reyearn.catch_ups.position IS 'primary key of the last row that was looked at: rows are taken in its order; NULL: none was';
+COMMENT ON COLUMN reyearn.catch_ups.rows_swept IS 'number of rows that were looked at';
+COMMENT ON COLUMN reyearn.catch_ups.is_swept IS 'whether all were';
+COMMENT ON COLUMN reyearn.catch_ups.waiting_after IS 'primary key of the last row that was labelled because it waited; NULL: the next is the first';
+COMMENT ON COLUMN reyearn.catch_ups.failures IS 'how often it failed since it last succeeded';
+COMMENT ON COLUMN reyearn.catch_ups.retry_at IS 'when it is tried again; NULL: now';
+COMMENT ON COLUMN reyearn.catch_ups.time_worked IS 'when it was last worked on: attachments take turns';
 
 -- An attachment acts with the rights of its owner: nobody can lend it those of somebody else.
 CREATE FUNCTION reyearn.own_attachment() RETURNS trigger
@@ -154,45 +197,85 @@ COMMENT ON FUNCTION reyearn.learn_label(text, text, text, text[]) IS
 
 -- What is attached.
 
+-- The arguments of a trigger: the number of its attachment, and what the columns are whose numbers follow those of text
+-- and label in its list. A trigger that was made by hand beside that of reyearn_attach() counts once.
+CREATE FUNCTION reyearn.trigger_arguments(arguments bytea) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT string_to_array(encode(arguments, 'escape'), '\000');
+    END;
+COMMENT ON FUNCTION reyearn.trigger_arguments(bytea) IS 'arguments of a trigger, from pg_trigger.tgargs';
+
 CREATE VIEW reyearn.attached_columns WITH (security_invoker, security_barrier) AS
-SELECT a.tenant_id, a.attachment_id, a.relation, t.tgattr[0] AS text_number, t.tgattr[1] AS label_number,
-       text.attname AS text_column, label.attname AS label_column
+SELECT DISTINCT ON (a.tenant_id, a.attachment_id)
+       a.tenant_id, a.attachment_id, a.relation, text.attname AS text_column, label.attname AS label_column,
+       probability.attname AS probability_column, version.attname AS version_column
   FROM reyearn.attached_tables AS a
-  JOIN pg_trigger AS t
-    ON t.tgrelid = a.relation AND t.tgfoid = 'reyearn.label_row'::regproc
-   AND t.tgargs = convert_to(a.attachment_id::text, 'UTF8') || '\x00'
+  JOIN pg_trigger AS t ON t.tgrelid = a.relation AND t.tgfoid = 'reyearn.label_row'::regproc
+ CROSS JOIN LATERAL (SELECT reyearn.trigger_arguments(t.tgargs) AS given) AS arguments
   JOIN pg_attribute AS text ON text.attrelid = a.relation AND text.attnum = t.tgattr[0]
-  JOIN pg_attribute AS label ON label.attrelid = a.relation AND label.attnum = t.tgattr[1];
+  JOIN pg_attribute AS label ON label.attrelid = a.relation AND label.attnum = t.tgattr[1]
+  LEFT JOIN pg_attribute AS probability
+    ON probability.attrelid = a.relation AND probability.attnum = t.tgattr[array_position(arguments.given, 'probability')]
+  LEFT JOIN pg_attribute AS version
+    ON version.attrelid = a.relation AND version.attnum = t.tgattr[array_position(arguments.given, 'version')]
+ WHERE arguments.given[1] = a.attachment_id::text
+ ORDER BY a.tenant_id, a.attachment_id, t.oid;
 COMMENT ON VIEW reyearn.attached_columns IS 'columns of attached tables, as their triggers know them';
 COMMENT ON COLUMN reyearn.attached_columns.tenant_id IS 'tenant that the attachment acts for';
 COMMENT ON COLUMN reyearn.attached_columns.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.attached_columns.relation IS 'the table';
-COMMENT ON COLUMN reyearn.attached_columns.text_number IS 'number of the text column';
-COMMENT ON COLUMN reyearn.attached_columns.label_number IS 'number of the label column';
 COMMENT ON COLUMN reyearn.attached_columns.text_column IS 'name of the text column';
 COMMENT ON COLUMN reyearn.attached_columns.label_column IS 'name of the label column';
+COMMENT ON COLUMN reyearn.attached_columns.probability_column IS 'name of the column for the probability; NULL: there is none';
+COMMENT ON COLUMN reyearn.attached_columns.version_column IS 'name of the column for the version; NULL: there is none';
 
 CREATE VIEW reyearn.attachments WITH (security_invoker, security_barrier) AS
-SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS label_column,
+SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS label_column, c.probability_column,
+       c.version_column,
        CASE WHEN a.model_tenant_id = a.tenant_id THEN m.name
             ELSE (SELECT t.name FROM reyearn.tenants AS t WHERE t.tenant_id = a.model_tenant_id) || '/' || m.name
         END AS model,
        a.owner, c.attachment_id IS NOT NULL AS is_attached,
-       (SELECT count(*) FROM reyearn.attached_rows AS r
-         WHERE r.tenant_id = a.tenant_id AND r.attachment_id = a.attachment_id) AS rows_labelled,
+       known.n + waiting.unknown AS rows_seen, known.labelled AS rows_labelled, known.learned AS rows_learned,
+       waiting.due AS rows_waiting, waiting.refused AS rows_refused,
+       CASE WHEN p.is_swept THEN 1 WHEN size.rows > 0 THEN p.rows_swept / greatest(size.rows, p.rows_swept + 1) END::real AS progress,
        a.last_error, a.last_error_time
   FROM reyearn.attached_tables AS a
   LEFT JOIN reyearn.attached_columns AS c ON c.tenant_id = a.tenant_id AND c.attachment_id = a.attachment_id
   LEFT JOIN reyearn.models AS m ON m.tenant_id = a.model_tenant_id AND m.model_id = a.model_id
+  LEFT JOIN reyearn.catch_ups AS p ON p.tenant_id = a.tenant_id AND p.attachment_id = a.attachment_id
+ CROSS JOIN LATERAL (
+       SELECT sum(greatest(part.reltuples, 0)) AS rows
+         FROM pg_class AS part
+        WHERE part.oid = a.relation OR part.oid IN (SELECT tree.relid FROM pg_partition_tree(a.relation) AS tree)) AS size
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS n, count(r.label) AS labelled, count(*) FILTER (WHERE r.is_learned) AS learned
+         FROM reyearn.attached_rows AS r
+        WHERE r.tenant_id = a.tenant_id AND r.attachment_id = a.attachment_id) AS known
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE NOT w.is_refused) AS due, count(*) FILTER (WHERE w.is_refused) AS refused,
+              count(*) FILTER (WHERE NOT EXISTS (SELECT FROM reyearn.attached_rows AS r
+                                                  WHERE r.tenant_id = w.tenant_id AND r.attachment_id = w.attachment_id
+                                                    AND r.key = w.key)) AS unknown
+         FROM reyearn.waiting_rows AS w
+        WHERE w.tenant_id = a.tenant_id AND w.attachment_id = a.attachment_id) AS waiting
  WHERE a.tenant_id = reyearn.current_tenant() AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = a.relation);
 COMMENT ON VIEW reyearn.attachments IS 'tables whose labels are predicted, and how that goes';
 COMMENT ON COLUMN reyearn.attachments.relation IS 'the table';
 COMMENT ON COLUMN reyearn.attachments.text_column IS 'column that is read; NULL when it is detached';
 COMMENT ON COLUMN reyearn.attachments.label_column IS 'column that is filled';
+COMMENT ON COLUMN reyearn.attachments.probability_column IS 'column that gets the probability of the label; NULL: none';
+COMMENT ON COLUMN reyearn.attachments.version_column IS 'column that gets the version of the model; NULL: none';
 COMMENT ON COLUMN reyearn.attachments.model IS 'model that predicts; NULL when it was dropped or belongs to another tenant';
 COMMENT ON COLUMN reyearn.attachments.owner IS 'role that attached it, with whose rights it acts';
 COMMENT ON COLUMN reyearn.attachments.is_attached IS 'whether rows are labelled as they come';
+COMMENT ON COLUMN reyearn.attachments.rows_seen IS 'number of rows that were labelled, learned from, or wait';
 COMMENT ON COLUMN reyearn.attachments.rows_labelled IS 'number of rows that it has labelled and remembers';
+COMMENT ON COLUMN reyearn.attachments.rows_learned IS 'number of rows of which it has learned what people said';
+COMMENT ON COLUMN reyearn.attachments.rows_waiting IS 'number of rows that are to be labelled in the background';
+COMMENT ON COLUMN reyearn.attachments.rows_refused IS 'number of rows whose label the table has refused: reyearn_relabel() tries again';
+COMMENT ON COLUMN reyearn.attachments.progress IS 'part of the rows that were there when it was attached that have been looked at; 1: all, NULL: the table was never analyzed';
 COMMENT ON COLUMN reyearn.attachments.last_error IS 'why rows could not be labelled or learned from, the last time';
 COMMENT ON COLUMN reyearn.attachments.last_error_time IS 'when that was';
 
@@ -324,6 +407,32 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.check_label_column(regclass, name, text[]) IS 'raises an error unless the column can take these labels';
 
+CREATE FUNCTION reyearn.check_prediction_column(relation regclass, name name, types regtype[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    attribute pg_attribute;
+BEGIN
+    IF name IS NULL THEN
+        RETURN;
+    END IF;
+    attribute := reyearn.attached_column(relation, name);
+    IF attribute.atttypid <> ALL (types::oid[]) THEN
+        RAISE datatype_mismatch USING
+            MESSAGE = format('column "%s" must be of type %s', name, array_to_string(types, ' or ')),
+            DETAIL = format('It is of type %s.', format_type(attribute.atttypid, attribute.atttypmod));
+    ELSIF attribute.attnotnull THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('column "%s" must allow NULL', name),
+            DETAIL = 'It has no value where a person has given the label.',
+            HINT = format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL.', relation, name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_prediction_column(regclass, name, regtype[]) IS
+    'raises an error unless the column is NULL or can take what is told of a prediction';
+
 CREATE FUNCTION reyearn.check_not_attached(relation regclass, label_column name) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -352,111 +461,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION reyearn.check_not_attached(regclass, name) IS 'raises an error if the label column is attached';
-
--- The columns of the primary key for a query that reads the table as t: written out as C code does (attached_row.cpp), and
--- as conditions on the parameter $1, a text[].
-CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT key text, OUT condition text, OUT same text)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    BEGIN ATOMIC
-        SELECT count(*)::int, format('ARRAY[%s]', string_agg(format('format(''%%s'', t.%I) COLLATE "C"', a.attname), ', ' ORDER BY k.place)),
-               string_agg(format('t.%I OPERATOR(%I.%s) $1[%s]::%s', a.attname, n.nspname, o.oprname, k.place,
-                                 format_type(a.atttypid, a.atttypmod)), ' AND ' ORDER BY k.place),
-               string_agg(format('t.%1$I OPERATOR(%2$I.%3$s) p.%1$I', a.attname, n.nspname, o.oprname), ' AND ' ORDER BY k.place)
-          FROM pg_index AS i
-         CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
-          JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-          JOIN pg_opclass AS c ON c.oid = k.opclass
-          JOIN pg_amop AS m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype
-                           AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3
-          JOIN pg_operator AS o ON o.oid = m.amopopr
-          JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-         WHERE i.indrelid = relation AND i.indisprimary;
-    END;
-COMMENT ON FUNCTION reyearn.key_expressions(regclass) IS 'what a query on a table needs to read, compare and join its primary key';
-
--- Labels that are there already.
-
-CREATE FUNCTION reyearn.confirm_existing(relation regclass, text_column name, label_column name, attachment_id bigint)
-    RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex'
-AS $$
-DECLARE
-    -- By people: not what we wrote when the table was attached before. $1: tenant, $2: attachment.
-    labelled CONSTANT text := format(
-        'WITH labelled AS ('
-        '     SELECT DISTINCT format(''%%s'', t.%1$I) AS body, format(''%%s'', t.%2$I) AS label FROM %3$s AS t'
-        '      WHERE t.%1$I IS NOT NULL AND t.%2$I IS NOT NULL'
-        '        AND NOT EXISTS (SELECT FROM reyearn.attached_rows AS r'
-        '                         WHERE r.tenant_id = $1 AND r.attachment_id = $2 AND r.key = %4$s AND r.label = format(''%%s'', t.%2$I))'
-        '), known AS ('
-        '     SELECT l.body, l.label, c.class_id FROM labelled AS l'
-        '       LEFT JOIN reyearn.classes AS c ON c.tenant_id = $1 AND c.label::text = l.label)',
-        text_column, label_column, relation, (SELECT k.key FROM reyearn.key_expressions(relation) AS k));
-    tenant CONSTANT int := reyearn.current_tenant();
-    unknown text;
-    n bigint;
-BEGIN
-    EXECUTE labelled || ' SELECT string_agg(l.label, '', '' ORDER BY l.label) FILTER (WHERE l.place <= 20), sum(l.n)'
-                        '   FROM (SELECT k.label, count(*) AS n, row_number() OVER (ORDER BY k.label) AS place FROM known AS k'
-                        '          WHERE k.class_id IS NULL GROUP BY k.label) AS l'
-        INTO unknown, n USING tenant, attachment_id;
-    IF unknown IS NOT NULL THEN
-        RAISE WARNING USING
-            MESSAGE = format('%s labelled texts of table %s were not learned: their classes do not exist', n, relation),
-            DETAIL = format('The labels are: %s.', unknown),
-            HINT = 'Create the classes with reyearn_create_class(), detach the table and attach it again.';
-    END IF;
-    EXECUTE labelled || ' INSERT INTO reyearn.observations (tenant_id, body)'
-                        ' SELECT DISTINCT $1, k.body FROM known AS k WHERE k.class_id IS NOT NULL'
-                        ' ON CONFLICT DO NOTHING'
-        USING tenant, attachment_id;
-    EXECUTE labelled || ' INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, status)'
-                        ' SELECT $1, o.observation_id, k.class_id, ''confirmed'' FROM known AS k'
-                        '   JOIN reyearn.observations AS o ON o.tenant_id = $1 AND o.content_hash = reyearn.content_hash(k.body)'
-                        '  WHERE k.class_id IS NOT NULL'
-                        ' ON CONFLICT ON CONSTRAINT annotations_identity DO UPDATE SET status = excluded.status'
-                        '  WHERE a.status <> excluded.status'
-        USING tenant, attachment_id;
-END
-$$;
-COMMENT ON FUNCTION reyearn.confirm_existing(regclass, name, name, bigint) IS
-    'takes the labels that people have given to rows of a table as confirmed';
-
-CREATE FUNCTION reyearn.label_existing(relation regclass, text_column name, label_column name, attachment_id bigint, model text)
-    RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex'
-AS $$
-DECLARE
-    type CONSTANT text := (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a
-                            WHERE a.attrelid = relation AND a.attname = label_column);
-    keys record;
-BEGIN
-    SELECT * INTO keys FROM reyearn.key_expressions(relation);
-    EXECUTE format(
-        'WITH labelled AS ('
-        '     UPDATE %1$s AS t SET %2$I = p.reyearn_label::text::%3$s'
-        '       FROM (SELECT t.*, r.label AS reyearn_label, r.class_id AS reyearn_class, r.version_id AS reyearn_version, r.probability AS reyearn_probability'
-        '               FROM %1$s AS t, LATERAL reyearn.predict_row(t.%4$I::text, $3) AS r'
-        '              WHERE t.%2$I IS NULL AND t.%4$I IS NOT NULL OFFSET 0) AS p'
-        '      WHERE %5$s'
-        '  RETURNING %6$s AS key, t.%2$I::text AS label, p.reyearn_class AS class_id, p.reyearn_version AS version_id, p.reyearn_probability AS probability)'
-        ' INSERT INTO reyearn.attached_rows (tenant_id, attachment_id, key, label, class_id, version_id, probability)'
-        ' SELECT $1, $2, l.key, l.label, l.class_id, l.version_id, l.probability FROM labelled AS l'
-        ' ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE'
-        '    SET label = excluded.label, class_id = excluded.class_id, version_id = excluded.version_id, probability = excluded.probability',
-        relation, label_column, type, text_column, keys.same, keys.key)
-        USING reyearn.current_tenant(), attachment_id, model;
-END
-$$;
-COMMENT ON FUNCTION reyearn.label_existing(regclass, name, name, bigint, text) IS
-    'labels the rows of a table that have no label, and remembers what it wrote';
 
 CREATE FUNCTION reyearn.put_attachment(relation regclass, label_column name, model_tenant_id int, model_id bigint)
     RETURNS bigint
@@ -499,150 +503,3 @@ CREATE FUNCTION reyearn.model_labels(tenant_id int, model_id bigint, model text)
     END;
 COMMENT ON FUNCTION reyearn.model_labels(int, bigint, text) IS
     'labels that a model gives, or will once it is trained: those of its live version, or the classes without classes below';
-
-CREATE FUNCTION reyearn_attach(relation regclass, text_column name, label_column name, model text DEFAULT NULL,
-                               existing text DEFAULT 'confirm') RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    tenant CONSTANT int := reyearn.current_tenant();
-    used record;
-    id bigint;
-    keys text;
-BEGIN
-    IF num_nulls(relation, text_column, label_column, existing) > 0 THEN
-        RAISE null_value_not_allowed USING
-            MESSAGE = format('"%s" must not be NULL',
-                             CASE WHEN relation IS NULL THEN 'relation' WHEN text_column IS NULL THEN 'text_column'
-                                  WHEN label_column IS NULL THEN 'label_column' ELSE 'existing' END);
-    ELSIF existing NOT IN ('confirm', 'ignore') THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('invalid value for "existing": "%s"', existing),
-            HINT = 'It is confirm, for labels that people gave, or ignore.';
-    ELSIF text_column = label_column THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'text and label must be different columns';
-    END IF;
-    PERFORM reyearn.check_attached_relation(relation);
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-    PERFORM reyearn.check_text_column(relation, text_column);
-    SELECT * INTO used FROM reyearn.usable_model(model);
-    PERFORM reyearn.check_label_column(relation, label_column,
-                                       reyearn.model_labels(used.tenant_id, used.model_id, used.name));
-    PERFORM reyearn.check_not_attached(relation, label_column);
-    id := reyearn.put_attachment(relation, label_column, used.tenant_id, used.model_id);
-
-    IF existing = 'confirm' THEN
-        IF used.tenant_id = tenant THEN
-            PERFORM reyearn.confirm_existing(relation, text_column, label_column, id);
-        END IF;
-        IF reyearn.predicted_labels(used.name) IS NOT NULL THEN
-            PERFORM reyearn.label_existing(relation, text_column, label_column, id, used.name);
-        END IF;
-    END IF;
-
-    -- Triggers fire in the order of their names: the label is filled when others have made the row, and what came of it
-    -- is seen before others change it again. Changes of the key alone are followed too: the first two columns count.
-    SELECT string_agg(format(', %I', a.attname), '') INTO keys
-      FROM pg_index AS i
-      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = ANY (i.indkey)
-     WHERE i.indrelid = relation AND i.indisprimary AND a.attname NOT IN (text_column, label_column);
-    EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE OF %I, %I%s ON %s FOR EACH ROW EXECUTE FUNCTION reyearn.label_row(%L)',
-                   '~~reyearn_label_' || id, text_column, label_column, coalesce(keys, ''), relation, id);
-    EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE OF %I, %I%s ON %s FOR EACH ROW EXECUTE FUNCTION reyearn.learn_row(%L)',
-                   '!!reyearn_learn_' || id, text_column, label_column, coalesce(keys, ''), relation, id);
-END
-$$;
-COMMENT ON FUNCTION reyearn_attach(regclass, name, name, text, text) IS
-    'let a label column fill itself: rows get the label that the model predicts for their text, and people''s labels teach it. existing: confirm takes the labels that are there for people''s and labels the other rows, ignore leaves all as it is';
-
-CREATE FUNCTION reyearn_detach(relation regclass, label_column name DEFAULT NULL) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    tenant CONSTANT int := reyearn.current_tenant();
-    one record;
-    is_any boolean := false;
-BEGIN
-    IF relation IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = '"relation" must not be NULL';
-    END IF;
-    FOR one IN
-        SELECT c.attachment_id, c.label_column, t.tgname
-          FROM reyearn.attached_columns AS c
-          JOIN pg_trigger AS t
-            ON t.tgrelid = relation AND t.tgfoid IN ('reyearn.label_row'::regproc, 'reyearn.learn_row'::regproc)
-           AND t.tgargs = convert_to(c.attachment_id::text, 'UTF8') || '\x00'
-         WHERE c.tenant_id = tenant AND c.relation = relation
-           AND c.label_column = coalesce(label_column, c.label_column)
-         ORDER BY c.attachment_id, t.tgname DESC
-    LOOP
-        is_any := true;
-        EXECUTE format('DROP TRIGGER %I ON %s', one.tgname, relation);
-        UPDATE reyearn.attached_tables AS a SET is_attached = false, label_column = one.label_column
-         WHERE a.tenant_id = tenant AND a.attachment_id = one.attachment_id;
-    END LOOP;
-    IF NOT is_any THEN
-        RAISE undefined_object USING
-            MESSAGE = CASE WHEN label_column IS NULL THEN format('table %s is not attached', relation)
-                           ELSE format('label column "%s" of table %s is not attached', label_column, relation) END,
-            HINT = 'SELECT * FROM reyearn.attachments; lists what is attached.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION reyearn_detach(regclass, name) IS
-    'no longer fill a label column, or any of the table, nor learn from it; labels stay, and what was predicted is remembered';
-
-CREATE FUNCTION reyearn_confirm_row(relation regclass, VARIADIC key text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    tenant CONSTANT int := reyearn.current_tenant();
-    keys record;
-    one record;
-    body text;
-    label text;
-    n int;
-    is_any boolean := false;
-BEGIN
-    IF relation IS NULL OR key IS NULL OR array_position(key, NULL) IS NOT NULL THEN
-        RAISE null_value_not_allowed USING
-            MESSAGE = format('"%s" must not be NULL', CASE WHEN relation IS NULL THEN 'relation' ELSE 'key' END);
-    END IF;
-    SELECT * INTO keys FROM reyearn.key_expressions(relation);
-    FOR one IN SELECT c.* FROM reyearn.attached_columns AS c
-                 JOIN reyearn.attached_tables AS a USING (tenant_id, attachment_id)
-                WHERE c.tenant_id = tenant AND c.relation = relation AND a.model_tenant_id = a.tenant_id
-                ORDER BY c.attachment_id LOOP
-        is_any := true;
-        IF cardinality(key) <> keys.count THEN
-            RAISE invalid_parameter_value USING
-                MESSAGE = format('the primary key of table %s has %s columns', relation, keys.count),
-                DETAIL = format('%s values were given.', cardinality(key));
-        END IF;
-        EXECUTE format('SELECT CASE WHEN t.%1$I IS NOT NULL THEN format(''%%s'', t.%1$I) END,'
-                       ' CASE WHEN t.%2$I IS NOT NULL THEN format(''%%s'', t.%2$I) END FROM %3$s AS t WHERE %4$s', one.text_column, one.label_column, relation,
-                       keys.condition) INTO body, label USING key;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        IF n = 0 THEN
-            RAISE no_data_found USING MESSAGE = format('table %s has no row with key (%s)', relation, array_to_string(key, ', '));
-        ELSIF body IS NOT NULL AND label IS NOT NULL THEN
-            PERFORM reyearn.learn_label(body, label);
-        END IF;
-    END LOOP;
-    IF NOT is_any THEN
-        RAISE undefined_object USING
-            MESSAGE = format('table %s is not attached to a model that learns', relation),
-            HINT = 'SELECT * FROM reyearn.attachments; lists what is attached.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION reyearn_confirm_row(regclass, text[]) IS
-    'say that the labels of a row of an attached table are right as they are; key: the values of its primary key, in order';

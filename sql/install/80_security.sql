@@ -18,19 +18,19 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'content_hash', 'parse_label', 'same_label', 'is_under', 'parent', 'ancestors', 'restoring',
                 'library_info', 'list_parameters', 'list_shared_models', 'list_rights', 'model_id', 'run_of_version',
                 'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now',
-                'usable_model', 'predicted_labels', 'model_labels']),
+                'usable_model', 'predicted_labels', 'model_labels', 'trigger_arguments']),
             ('reader', 'SELECT', 'TABLE', ARRAY[
                 'tenants', 'classes', 'merged_classes', 'observations', 'annotations', 'annotation_history', 'models',
                 'model_versions', 'model_shares', 'experiments', 'runs', 'run_labels', 'news',
                 'model_classes', 'inbox', 'parameters', 'stat_models', 'shared_models', 'training_schedule', 'progress',
                 'class_overview', 'annotation_overview', 'model_overview',
-                'attached_tables', 'attached_rows', 'attached_columns', 'attachments']),
+                'attached_tables', 'attached_rows', 'waiting_rows', 'catch_ups', 'attached_columns', 'attachments']),
             ('annotator', 'EXECUTE', 'FUNCTION', ARRAY[
                 'reyearn_observe', 'reyearn_annotate', 'reyearn_annotate_text', 'reyearn_confirm', 'reyearn_reject',
                 'reyearn_correct', 'reyearn_classify', 'reyearn_confirm_row',
                 'find_observation', 'observe', 'find_class', 'lock_class', 'unknown_class', 'unknown_observation',
                 'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row', 'learn_label',
-                'key_expressions']),
+                'learn_labels', 'note_learned', 'key_expressions']),
             ('annotator', 'INSERT (tenant_id, body, metadata), UPDATE (metadata, time_updated)', 'TABLE',
                 ARRAY['observations']),
             ('annotator', 'INSERT (tenant_id, observation_id, class_id, span, status, probability, '
@@ -46,13 +46,15 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'check_params', 'check_model', 'lock_model', 'label_root_id', 'delete_model', 'make_live',
                 'image_labels', 'image_algorithm', 'store_image', 'class_ids',
                 'label_row', 'learn_row', 'check_attached_relation', 'attached_column', 'check_text_column',
-                'check_label_column', 'check_not_attached', 'put_attachment', 'confirm_existing', 'label_existing']),
+                'check_label_column', 'check_prediction_column', 'check_not_attached', 'put_attachment',
+                'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'is_catching_up',
+                'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel']),
             -- The owner of an attachment is whoever writes the row: see own_attachment().
             ('trainer', 'INSERT (tenant_id, relation, label_column, model_tenant_id, model_id), '
                         'UPDATE (label_column, model_tenant_id, model_id, is_attached, last_error, last_error_time)', 'TABLE',
                 ARRAY['attached_tables']),
-            ('trainer', 'INSERT (tenant_id, attachment_id, key, label, class_id, version_id, probability), '
-                        'UPDATE (label, class_id, version_id, probability)', 'TABLE', ARRAY['attached_rows']),
+            ('trainer', 'INSERT (tenant_id, attachment_id, confirms), '
+                        'UPDATE (confirms, position, rows_swept, is_swept, failures, retry_at)', 'TABLE', ARRAY['catch_ups']),
             ('trainer', 'INSERT (tenant_id, label, title, description), '
                         'UPDATE (label, title, description, time_updated)', 'TABLE', ARRAY['classes']),
             ('trainer', 'INSERT (tenant_id, name, label_root_id, task, algorithm, params, retrain_after, retrain_delay, '
@@ -365,6 +367,8 @@ BEGIN
         DELETE FROM reyearn.classes AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.news AS n WHERE n.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.attached_rows AS a WHERE a.tenant_id = tenant.tenant_id;
+        DELETE FROM reyearn.waiting_rows AS w WHERE w.tenant_id = tenant.tenant_id;
+        DELETE FROM reyearn.catch_ups AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.turns AS t WHERE t.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.tenants AS t WHERE t.tenant_id = tenant.tenant_id;
     END IF;

@@ -1,6 +1,7 @@
 #include "pg/attached_row.hpp"
 
 #include <cstdlib>
+#include <cstring>
 
 #include "pg/catalog.hpp"
 #include "pg/datum.hpp"
@@ -109,6 +110,22 @@ Oid ltree_type() {
   return get_atttype(classes, get_attnum(classes, "label"));
 }
 
+void add_prediction_columns(AttachedColumns& columns, const Trigger* made) {
+  columns.probability = columns.version = InvalidAttrNumber;
+  for (int i = 1; i < made->tgnargs; ++i) {
+    if (i + 1 >= made->tgnattr) refuse_trigger(made);
+    const AttrNumber column = made->tgattr[i + 1];
+    const Oid type = type_of(columns, column);
+    if (std::strcmp(made->tgargs[i], "probability") == 0 && (type == FLOAT4OID || type == FLOAT8OID)) {
+      columns.probability = column;
+    } else if (std::strcmp(made->tgargs[i], "version") == 0 && (type == INT4OID || type == INT8OID)) {
+      columns.version = column;
+    } else {
+      refuse_trigger(made);
+    }
+  }
+}
+
 }  // namespace
 
 AttachedColumns attached_columns(const TriggerData* trigger) {
@@ -125,6 +142,7 @@ AttachedColumns attached_columns(const TriggerData* trigger) {
       !(is_text(label) || type_is_enum(label) || label == ltree_type())) {
     refuse_trigger(made);
   }
+  add_prediction_columns(columns, made);
   add_key(columns, trigger->tg_relation);
   return columns;
 }
@@ -184,11 +202,58 @@ std::optional<Datum> label_for_column(const AttachedColumns& columns, Datum ltre
   return fits ? std::optional(text_datum(label)) : std::nullopt;
 }
 
-HeapTuple with_label(const AttachedColumns& columns, HeapTuple row, std::optional<Datum> label) {
-  int column = columns.label;
-  Datum value = label.value_or(Datum{0});
-  bool is_null = !label;
-  return heap_modify_tuple_by_cols(row, columns.descriptor, 1, &column, &value, &is_null);
+namespace {
+
+// Some columns of a row, to be replaced.
+struct Changes {
+  int columns[3];
+  Datum values[3];
+  bool nulls[3];
+  int count = 0;
+
+  void add(AttrNumber column, std::optional<Datum> value) {
+    columns[count] = column;
+    values[count] = value.value_or(Datum{0});
+    nulls[count++] = !value;
+  }
+  HeapTuple apply(HeapTuple row, TupleDesc descriptor) {
+    return count == 0 ? row : heap_modify_tuple_by_cols(row, descriptor, count, columns, values, nulls);
+  }
+};
+
+std::optional<Datum> probability_for_column(Oid type, const std::optional<GivenLabel>& given) {
+  if (!given) return std::nullopt;
+  return type == FLOAT4OID ? Float4GetDatum(given->probability) : Float8GetDatum(given->probability);
+}
+
+std::optional<Datum> version_for_column(Oid type, const std::optional<GivenLabel>& given) {
+  if (!given) return std::nullopt;
+  return type == INT4OID ? Int32GetDatum(given->version) : Int64GetDatum(given->version);
+}
+
+}  // namespace
+
+HeapTuple with_label(const AttachedColumns& columns, HeapTuple row, const std::optional<GivenLabel>& given) {
+  Changes changes;
+  changes.add(columns.label, given ? std::optional(given->label) : std::nullopt);
+  if (columns.probability != InvalidAttrNumber) {
+    changes.add(columns.probability, probability_for_column(type_of(columns, columns.probability), given));
+  }
+  if (columns.version != InvalidAttrNumber) {
+    changes.add(columns.version, version_for_column(type_of(columns, columns.version), given));
+  }
+  return changes.apply(row, columns.descriptor);
+}
+
+HeapTuple without_prediction(const AttachedColumns& columns, HeapTuple old, HeapTuple row) {
+  Changes changes;
+  for (const AttrNumber column : {columns.probability, columns.version}) {
+    if (column == InvalidAttrNumber) continue;
+    if (!differ(columns, column, value_of(columns, old, column), value_of(columns, row, column))) {
+      changes.add(column, std::nullopt);
+    }
+  }
+  return changes.apply(row, columns.descriptor);
 }
 
 }  // namespace reyearn::pg

@@ -24,7 +24,8 @@ enum {
   kRowsClassId,
   kRowsVersionId,
   kRowsProbability,
-  kRowsColumns = kRowsProbability
+  kRowsIsLearned,
+  kRowsColumns = kRowsIsLearned
 };
 
 constexpr std::size_t kMostKnown = 64;
@@ -119,7 +120,10 @@ IndexScan begin_rows(const Attachment& attachment, Datum key) {
 std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key) {
   IndexScan s = begin_rows(attachment, key);
   std::optional<WrittenLabel> written;
-  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+  bool has_none = true;
+  const HeapTuple row = next_row(s);
+  if (HeapTupleIsValid(row)) (void)column(s, row, kRowsLabel, &has_none);
+  if (!has_none) {
     written = WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
                            {DatumGetInt64(column(s, row, kRowsClassId)), DatumGetInt64(column(s, row, kRowsVersionId)),
                             DatumGetFloat4(column(s, row, kRowsProbability))}};
@@ -148,26 +152,35 @@ bool add_row(Relation table, HeapTuple row, Datum* values, bool* nulls) {
   return is_added;
 }
 
-void replace_row(Relation table, HeapTuple row, const Attachment& attachment, Datum key) {
-  IndexScan s = begin_rows(attachment, key);
+// Replaces the row of a key, or adds one. What is not to be replaced stays.
+void replace_row(Relation table, const Attachment& attachment, Datum* values, bool* nulls, const bool* replaced) {
+  IndexScan s = begin_rows(attachment, values[kRowsKey - 1]);
   const HeapTuple old = next_row(s);
   const bool is_there = HeapTupleIsValid(old);
+  HeapTuple row = nullptr;
   ItemPointerData place;
-  if (is_there) place = old->t_self;
+  if (is_there) {
+    place = old->t_self;
+    row = heap_modify_tuple(old, RelationGetDescr(table), values, nulls, const_cast<bool*>(replaced));
+  }
   end_scan(s);
   if (is_there) {
     CatalogTupleUpdate(table, &place, row);
   } else {
+    row = heap_form_tuple(RelationGetDescr(table), values, nulls);
     CatalogTupleInsert(table, row);
   }
+  heap_freetuple(row);
 }
+
+bool fits(Datum key) { return VARSIZE(DatumGetPointer(key)) <= kLongestKey; }
 
 }  // namespace
 
 // Whoever writes a row of a key has the lock on the application's row of that key, so nobody else writes it meanwhile. The
 // columns of the primary key are the first of the table, as index_insert takes them.
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new) {
-  if (VARSIZE(DatumGetPointer(key)) > kLongestKey) return;
+  if (!fits(key)) return;
   const PredictedClass& predicted = written.predicted;
   Datum values[kRowsColumns] = {Int32GetDatum(attachment.tenant_id),
                                 Int64GetDatum(attachment.attachment_id),
@@ -175,12 +188,29 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
                                 written.label,
                                 Int64GetDatum(predicted.class_id),
                                 Int64GetDatum(predicted.version_id),
-                                Float4GetDatum(predicted.probability)};
+                                Float4GetDatum(predicted.probability),
+                                BoolGetDatum(false)};
   bool nulls[kRowsColumns] = {};
+  constexpr bool kReplaced[kRowsColumns] = {false, false, false, true, true, true, true, false};
   const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
-  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
-  if (!is_new || !add_row(table, row, values, nulls)) replace_row(table, row, attachment, key);
-  heap_freetuple(row);
+  bool is_added = false;
+  if (is_new) {
+    const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
+    is_added = add_row(table, row, values, nulls);
+    heap_freetuple(row);
+  }
+  if (!is_added) replace_row(table, attachment, values, nulls, kReplaced);
+  table_close(table, RowExclusiveLock);
+}
+
+void note_learned(const Attachment& attachment, Datum key) {
+  if (!fits(key)) return;
+  Datum values[kRowsColumns] = {Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key};
+  values[kRowsIsLearned - 1] = BoolGetDatum(true);
+  bool nulls[kRowsColumns] = {false, false, false, true, true, true, true, false};
+  constexpr bool kReplaced[kRowsColumns] = {false, false, false, false, false, false, false, true};
+  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
+  replace_row(table, attachment, values, nulls, kReplaced);
   table_close(table, RowExclusiveLock);
 }
 

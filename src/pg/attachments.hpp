@@ -1,7 +1,7 @@
 // Attachments: tables of applications whose labels fill themselves, and what was written into them.
 //
 //   reyearn.attached_tables  one row an attachment: table, model, and the role that attached it
-//   reyearn.attached_rows    one row for each row of a table that we have labelled, by its primary key
+//   reyearn.attached_rows    one row for each row of a table that we have labelled or learned from, by its primary key
 //
 // Both are read and written here by index, without SPI and past row security: triggers do so for every row of others'
 // statements.
@@ -49,5 +49,7 @@ struct WrittenLabel {
 std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key);
 // `is_new`: the row is, so most likely there is nothing of its key yet.
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new);
+// Remembers that a label that a person gave the row was learned.
+void note_learned(const Attachment& attachment, Datum key);
 
 }  // namespace reyearn::pg

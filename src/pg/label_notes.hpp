@@ -24,7 +24,8 @@ struct Attachment;
 enum class Origin : std::uint8_t {
   kReyearn,
   kPerson,
-  kNobody,  // it was there before
+  kNobody,   // it was there before
+  kWaiting,  // there is none: it could not be predicted
 };
 
 // A row as notes know it: hashes of its parts.

@@ -1,27 +1,18 @@
-// SQL entry points for attached tables: the triggers reyearn.label_row and reyearn.learn_row, and what reyearn_attach() asks
-// about models.
+// SQL entry points for attached tables beside their triggers: what reyearn_attach() asks about models, and the steps by
+// which an attachment catches up with its table (sql/install/74_catch_up.sql).
 //
-// label_row comes before the row is written and fills its label; it notes whose label each row got. learn_row comes after
-// all of the statement's rows are written, and finds by these notes what has come of it (label_notes.hpp): our labels are
-// remembered by the row's primary key, people's become annotations.
-//
-// Both act as the role that attached the table and for its tenant. What is known from before is used without ado; what has
-// to be looked up, and learning, may fail, and runs in a subtransaction: the application's statement goes on without.
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <vector>
-
+// The table is read and written as its owner, restricted, as autovacuum does: functions in its constraints, triggers and
+// policies run with no more rights than that. Predicting and learning is done as the owner of the attachment.
 #include "core/error.hpp"
 #include "pg/acts_as.hpp"
-#include "pg/attached_row.hpp"
+#include "pg/announcements.hpp"
 #include "pg/attachments.hpp"
+#include "pg/call_function.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
-#include "pg/label_notes.hpp"
-#include "pg/restoring.hpp"
+#include "pg/predicts_anew.hpp"
 #include "pg/serving.hpp"
-#include "pg/subtransaction.hpp"
+#include "pg/spi.hpp"
 #include "pg/tenants.hpp"
 
 #include "pg/postgres.hpp"
@@ -30,430 +21,70 @@ namespace reyearn::pg {
 
 namespace {
 
-// One call of a trigger. Plain data.
-struct Call {
-  FunctionCallInfo fcinfo;
-  const TriggerData* trigger;
-  AttachedColumns columns;
-  HeapTuple row;  // as it is to be, or is
-  HeapTuple old;  // of an UPDATE
+Oid owner_of_table(Oid relation) {
+  const HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(row)) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table does not exist")));
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
+  ReleaseSysCache(row);
+  return owner;
+}
 
-  bool is_insert() const { return TRIGGER_FIRED_BY_INSERT(trigger->tg_event); }
-  Value text() const { return value_of(columns, row, columns.text); }
-  Value label() const { return value_of(columns, row, columns.label); }
-  Value old_text() const { return value_of(columns, old, columns.text); }
-  Value old_label() const { return value_of(columns, old, columns.label); }
-  bool changes_text() const { return differ(columns, columns.text, old_text(), text()); }
-  bool changes_label() const { return differ(columns, columns.label, old_label(), label()); }
-  RowIdentity identity() const { return identity_of(columns, row, is_insert()); }
-  RowIdentity identity_when_inserted() const { return identity_of(columns, row, true); }
-  RowIdentity identity_of_any_key() const { return reyearn::pg::identity_of_any_key(columns, row); }
-  // Whether an UPDATE may delete the row here and insert it into another partition: these have the key in their bounds.
-  bool may_move() const { return trigger->tg_relation->rd_rel->relispartition && keys_differ(columns, old, row); }
-};
+// What functions of the table expect: what the session or the database has set, not what ours are called with.
+constexpr const char* kApplicationSettings[] = {"search_path", "datestyle",         "intervalstyle",
+                                                "timezone",    "extra_float_digits", "bytea_output"};
 
-Call read_call(FunctionCallInfo fcinfo, bool is_before) {
-  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "not called by a trigger");
-  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-  const TriggerEvent event = trigger->tg_event;
-  const bool is_update = TRIGGER_FIRED_BY_UPDATE(event);
-  if (!TRIGGER_FIRED_FOR_ROW(event) || TRIGGER_FIRED_BEFORE(event) != is_before ||
-      !(is_update || TRIGGER_FIRED_BY_INSERT(event))) {
-    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                    errmsg("trigger \"%s\" was not made by reyearn_attach()", trigger->tg_trigger->tgname)));
+// Returns the level to go back to; an error goes back by itself.
+int use_application_settings() {
+  const int level = NewGUCNestLevel();
+  for (const char* const name : kApplicationSettings) {
+    (void)set_config_option(name, GetConfigOptionResetString(name), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
   }
-  return {fcinfo, trigger, attached_columns(trigger), is_update ? trigger->tg_newtuple : trigger->tg_trigtuple,
-          is_update ? trigger->tg_trigtuple : nullptr};
+  return level;
 }
 
-// --- What went wrong.
-
-// Tells it, once a statement. The message says what the statement does without.
-void warn(const Call& call, LabelledStatement& statement, const char* without, const Failure& failure) {
-  if (std::exchange(statement.has_warned, true)) return;
-  pg_call([&] {
-    ereport(WARNING, (errcode(failure.sqlstate != 0 ? failure.sqlstate : ERRCODE_INTERNAL_ERROR),
-                      errmsg("%s table \"%s\": %s", without, RelationGetRelationName(call.trigger->tg_relation),
-                             failure.message),
-                      failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0,
-                      failure.hint[0] != '\0' ? errhint("%s", failure.hint) : 0));
-  });
+SpiParameter text_array(FunctionCallInfo fcinfo, int argument) {
+  return {TEXTARRAYOID, fcinfo->args[argument].value, fcinfo->args[argument].isnull};
 }
 
-// Calls reyearn.NAME with these arguments, and the rights of whoever is acting.
-template <std::size_t kCount>
-Datum call_function(const char* name, const Oid (&types)[kCount], const Value (&arguments)[kCount]) {
-  List* const path = list_make2(makeString(pstrdup("reyearn")), makeString(pstrdup(name)));
-  FmgrInfo function;
-  fmgr_info(LookupFuncName(path, static_cast<int>(kCount), types, false), &function);
-  LOCAL_FCINFO(call, kCount);
-  InitFunctionCallInfoData(*call, &function, static_cast<short>(kCount), InvalidOid, nullptr, nullptr);
-  for (std::size_t i = 0; i < kCount; ++i) call->args[i] = {arguments[i].datum, arguments[i].is_null};
-  return FunctionCallInvoke(call);
+void put_rows(Spi& spi, ReturnSetInfo* result) {
+  const std::uint64_t count = spi.row_count();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const SpiRow row = spi.row(i);
+    Datum values[3];
+    bool nulls[3];
+    for (int c = 0; c < 3; ++c) {
+      nulls[c] = row.is_null(c + 1);
+      values[c] = row.datum(c + 1);
+    }
+    pg_call([&] { tuplestore_putvalues(result->setResult, result->setDesc, values, nulls); });
+  }
 }
 
-// Keeps it for the view, if nobody else is about to.
-void note_error(const LabelledStatement& statement, const Failure& failure) {
-  if (!statement.attachment) return;
-  const Attachment& attachment = *statement.attachment;
-  const ActsAs acting(pg_call([] { return extension_owner(); }));
+std::shared_ptr<const Attachment> attachment_argument(FunctionCallInfo fcinfo) {
+  return find_attachment(PG_GETARG_INT64(1), PG_GETARG_OID(0), GetActiveSnapshot());
+}
+
+// Throws unless the owner of the attachment can predict.
+void require_live_version(FunctionCallInfo fcinfo, const Attachment& attachment) {
+  if (attachment.model.empty()) {
+    throw Error(ErrorCode::kUnknownName, "the model that the table is attached to does not exist", "",
+                "Detach the table with reyearn_detach(), or attach it to another model.");
+  }
+  const ActsAs acting(attachment.owner);
   const ActsFor tenant(attachment.tenant_id);
-  Failure ignored;
-  (void)in_subtransaction(
-      [&] {
-        // By rows that are committed: in an older snapshot another session's note would be a conflict.
-        if (pg_call([] { return IsolationUsesXactSnapshot(); })) return;
-        pg_call([&] {
-          call_function("note_attachment_error", {INT4OID, INT8OID, TEXTOID},
-                        {{Int32GetDatum(attachment.tenant_id), false},
-                         {Int64GetDatum(attachment.attachment_id), false},
-                         {CStringGetTextDatum(failure.message), false}});
-        });
-      },
-      ignored);
+  (void)served_model(fcinfo, attachment.model);
 }
 
-constexpr char kNotLabelled[] = "could not label rows of";
-constexpr char kNotLearned[] = "could not learn from rows of";
-
-void give_up(const Call& call, LabelledStatement& statement, const Failure& failure) {
-  statement.gave_up = true;
-  warn(call, statement, kNotLabelled, failure);
-  note_error(statement, failure);
-}
-
-// --- The attachment.
-
-// nullptr: there is none; that has been told.
-const Attachment* attachment_of(const Call& call, LabelledStatement& statement) {
-  if (statement.attachment) return statement.attachment.get();
-  if (statement.gave_up) return nullptr;
-  const Snapshot snapshot = GetActiveSnapshot();
-  const Oid relation = RelationGetRelid(call.trigger->tg_relation);
-  statement.attachment = known_attachment(call.columns.attachment_id, relation, snapshot);
-  if (statement.attachment) return statement.attachment.get();
-  Failure failure;
-  auto look_up = [&] { statement.attachment = find_attachment(call.columns.attachment_id, relation, snapshot); };
-  if (!in_subtransaction(look_up, failure)) give_up(call, statement, failure);
-  return statement.attachment.get();
-}
-
-LabelledStatement& statement_of(const Call& call, CommandId command) {
-  return labelled_statement(command, call.columns.attachment_id);
-}
-
-bool is_written(const WrittenLabel& written, Datum label) { return text_view(written.label) == text_view(label); }
-
-// What we wrote into the row, if that is still its label. Throws PgError.
-std::optional<WrittenLabel> our_label(const Call& call, const Attachment& attachment, HeapTuple row) {
-  return pg_call([&]() -> std::optional<WrittenLabel> {
-    const Value label = value_of(call.columns, row, call.columns.label);
-    if (label.is_null) return std::nullopt;
-    const std::optional<WrittenLabel> written = find_written_label(attachment, key_of(call.columns, row));
-    return written && is_written(*written, text_of_label(call.columns, label)) ? written : std::nullopt;
-  });
-}
-
-// --- Labelling.
-
-struct Prediction {
-  Datum label;  // for the column
-  PredictedClass predicted;
-};
-
-bool is_of(const ServedModel& served, const Attachment& attachment) {
-  return served.version().tenant_id == attachment.model_tenant_id && served.version().model_id == attachment.model_id;
-}
-
-// The live version of the model; nullptr: there is none to be had, and that has been told.
-ServedModel* serve(const Call& call, LabelledStatement& statement) {
-  ServedModel* served = known_served_model(call.fcinfo, statement.attachment->model);
-  if (served != nullptr && is_of(*served, *statement.attachment)) return served;
-  Failure failure;
-  auto look_up = [&] {
-    // Anew: the model may have been renamed.
-    statement.attachment =
-        find_attachment(call.columns.attachment_id, RelationGetRelid(call.trigger->tg_relation), GetActiveSnapshot());
-    if (statement.attachment->model.empty()) {
-      throw Error(ErrorCode::kUnknownName, "the model that the table is attached to does not exist", "",
-                  "Detach the table with reyearn_detach(), or attach it to another model.");
-    }
-    served = &served_model(call.fcinfo, statement.attachment->model);
-  };
-  if (in_subtransaction(look_up, failure)) return served;
-  give_up(call, statement, failure);
-  return nullptr;
-}
-
-float probability_of(std::span<const double> scores, std::uint32_t best, bool is_rounded) {
-  double sum = 0;
-  for (const double score : scores) sum += std::exp(score - scores[best]);
-  const double probability = std::min(1 / sum, 1.0);
-  return static_cast<float>(is_rounded ? std::round(probability * 1000) / 1000 : probability);
-}
-
-Prediction predict_label(const Call& call, ServedModel& served, std::string_view body) {
-  const std::span<const double> scores = served.scores(body);
-  const std::uint32_t best = served.best_existing_class(scores);
-  const float probability = probability_of(scores, best, served.is_shared());
-  const ServedClass& found = *served.find_class(best);
-  const Datum label = PointerGetDatum(found.label.data());
-  struct Fitted {
-    bool fits;
-    Datum datum;
-  };
-  const Fitted fitted = pg_call([&] {
-    const std::optional<Datum> value = label_for_column(call.columns, label);
-    return Fitted{value.has_value(), value.value_or(Datum{0})};
-  });
-  if (!fitted.fits) {
-    const std::string name(pg_call([&] { return label_of(label); }));
-    throw Error(ErrorCode::kInvalidArgument, "label \"" + name + "\" does not fit the column", "",
-                "Give the column's type what is missing.");
-  }
-  return {fitted.datum, {found.class_id, served.version().version_id, probability}};
-}
-
-// For a row that comes into another partition with a label: to that it is inserted.
-void note_move(const Call& call, LabelledStatement& statement, Origin origin, const PredictedClass& predicted = {}) {
-  if (!pg_call([&] { return call.may_move(); })) return;
-  const RowIdentity row = pg_call([&] { return call.identity_when_inserted(); });
-  statement.add(row, origin, predicted);
-}
-
-// The row with the label that the model gives it, or without one; notes whose it is.
-HeapTuple label_it(Call& call, LabelledStatement& statement) {
-  const Attachment* const attachment = attachment_of(call, statement);
-  std::optional<Prediction> prediction;
-  if (attachment != nullptr && !statement.gave_up && !call.text().is_null) {
-    const ActsAs acting(attachment->owner);
-    const ActsFor tenant(attachment->tenant_id);
-    try {
-      ServedModel* const served = serve(call, statement);
-      const std::string_view body = pg_call([&] { return utf8_view(call.text().datum); });
-      if (served != nullptr) prediction = predict_label(call, *served, body);
-    } catch (const Error& error) {
-      Failure failure;
-      failure.set(error);
-      const bool is_first = !statement.has_warned;
-      warn(call, statement, kNotLabelled, failure);
-      if (is_first) note_error(statement, failure);
-    }
-  }
-  call.row = pg_call(
-      [&] { return with_label(call.columns, call.row, prediction ? std::optional(prediction->label) : std::nullopt); });
-  if (prediction) {
-    const RowIdentity row = pg_call([&] { return call.identity(); });
-    statement.add(row, Origin::kReyearn, prediction->predicted);
-    if (call.is_insert()) {
-      const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
-      const LabelNote* const known = statement.find(any_key);
-      if (known == nullptr || known->text != any_key.text) {
-        statement.add(any_key, Origin::kReyearn, prediction->predicted);
-      }
-    } else {
-      note_move(call, statement, Origin::kReyearn, prediction->predicted);
-    }
-  }
-  return call.row;
-}
-
-// INSERT ... ON CONFLICT DO UPDATE SET label = excluded.label: what we gave the row that was not inserted, which may have
-// another key and another text, is ours.
-void note_change(const Call& call, LabelledStatement& statement) {
-  const RowIdentity row = pg_call([&] { return call.identity(); });
-  const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
-  const LabelNote* const note = statement.find(any_key);
-  if (note != nullptr && note->origin == Origin::kReyearn) {
-    statement.add(row, Origin::kReyearn, note->predicted);
-  } else {
-    statement.add(row, Origin::kPerson);
-  }
-}
-
-HeapTuple label_inserted(Call& call, LabelledStatement& statement) {
-  if (call.label().is_null) return call.text().is_null ? call.row : label_it(call, statement);
-  const RowIdentity row = pg_call([&] { return call.identity(); });
-  if (statement.find(row) == nullptr) statement.add(row, Origin::kPerson);
-  return call.row;
-}
-
-HeapTuple label_updated(Call& call, LabelledStatement& statement) {
-  struct Changes {
-    bool text;
-    bool label;
-  };
-  const Changes changes = pg_call([&] { return Changes{call.changes_text(), call.changes_label()}; });
-  if (changes.label) {
-    note_change(call, statement);
-    return call.row;
-  }
-  const bool is_labelled = !call.label().is_null;
-  if (!changes.text && !(is_labelled && pg_call([&] { return call.may_move(); }))) return call.row;
-  const Attachment* const attachment = attachment_of(call, statement);
-  if (attachment == nullptr) return call.row;
-  const std::optional<WrittenLabel> ours = our_label(call, *attachment, call.old);
-  if (changes.text && (ours || !is_labelled)) return label_it(call, statement);
-  if (ours) {
-    note_move(call, statement, Origin::kReyearn, ours->predicted);
-  } else {
-    note_move(call, statement, Origin::kNobody);
-  }
-  return call.row;
-}
-
-// --- Learning.
-
-// What a person's edit says of a text. NULL: nothing of that kind.
-struct Lesson {
-  Value body;
-  Value confirmed = {0, true};
-  Value rejected = {0, true};
-  Value withdrawn = {0, true};  // text[]
-};
-
-Value texts(std::initializer_list<Datum> values) {
-  Datum all[2];
-  std::copy(values.begin(), values.end(), all);
-  return {PointerGetDatum(construct_array(all, static_cast<int>(values.size()), TEXTOID, -1, false, TYPALIGN_INT)),
-          false};
-}
-
-void learn(const Call& call, LabelledStatement& statement, const Lesson& lesson) {
-  const Attachment& attachment = *statement.attachment;
-  if (!attachment.learns() || lesson.body.is_null) return;
-  Failure failure;
-  bool is_done;
-  {
-    const ActsAs acting(attachment.owner);
-    const ActsFor tenant(attachment.tenant_id);
-    is_done = in_subtransaction(
-        [&] {
-          pg_call([&] {
-            call_function("learn_label", {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID},
-                          {lesson.body, lesson.confirmed, lesson.rejected, lesson.withdrawn});
-          });
-        },
-        failure);
-  }
-  if (is_done) return;
-  warn(call, statement, kNotLearned, failure);
-  note_error(statement, failure);
-}
-
-std::optional<WrittenLabel> written_into(const Call& call, const Attachment& attachment, HeapTuple row) {
-  return pg_call([&] { return find_written_label(attachment, key_of(call.columns, row)); });
-}
-
-void remember(const Call& call, const Attachment& attachment, const PredictedClass& predicted) {
-  pg_call([&] {
-    keep_written_label(attachment, key_of(call.columns, call.row),
-                       {text_of_label(call.columns, call.label()), predicted}, call.is_insert());
-  });
-}
-
-// A row inserted with a label: what we wrote into it once is not confirmed by being written again.
-void learn_inserted(const Call& call, LabelledStatement& statement) {
-  const Attachment& attachment = *statement.attachment;
-  if (our_label(call, attachment, call.row)) return;
-  const Value confirmed = pg_call([&] { return Value{text_of_label(call.columns, call.label()), false}; });
-  learn(call, statement, {.body = call.text(), .confirmed = confirmed});
-}
-
-// What replacing one label by another says, given what we wrote last.
-Lesson lesson_of(const Call& call, const std::optional<WrittenLabel>& written) {
-  const bool same_text = !call.changes_text();
-  const Value before = call.old_label();
-  const Value after = call.label();
-  const Value old_label = before.is_null ? before : Value{text_of_label(call.columns, before), false};
-  const Value label = after.is_null ? after : Value{text_of_label(call.columns, after), false};
-  const bool was_ours = written && !old_label.is_null && is_written(*written, old_label.datum);
-  const bool is_again_ours = written && !label.is_null && is_written(*written, label.datum);
-  Lesson lesson{.body = call.text()};
-  if (is_again_ours) {
-    if (same_text && !old_label.is_null) lesson.withdrawn = texts({old_label.datum, label.datum});
-    return lesson;
-  }
-  lesson.confirmed = label;
-  if (same_text && was_ours) lesson.rejected = old_label;
-  if (same_text && !was_ours && label.is_null) lesson.withdrawn = texts({old_label.datum});
-  return lesson;
-}
-
-// Whether the row's new label is what the class that we predicted is called now: then it was renamed or merged, and the
-// application follows.
-bool follows_class(const Call& call, const Attachment& attachment, const WrittenLabel& written) {
-  if (attachment.model_tenant_id != attachment.tenant_id) return false;
-  if (call.label().is_null || !is_written(written, text_of_label(call.columns, call.old_label()))) return false;
-  const ClassRow now = find_class_row(attachment.model_tenant_id, written.predicted.class_id, nullptr);
-  return now.exists && label_of(now.label) == text_view(text_of_label(call.columns, call.label()));
-}
-
-void learn_updated(const Call& call, LabelledStatement& statement) {
-  const std::optional<WrittenLabel> written = written_into(call, *statement.attachment, call.old);
-  if (written && !call.old_label().is_null &&
-      pg_call([&] { return follows_class(call, *statement.attachment, *written); })) {
-    remember(call, *statement.attachment, written->predicted);
-    return;
-  }
-  const Lesson lesson = pg_call([&] { return lesson_of(call, written); });
-  if (lesson.confirmed.is_null && lesson.rejected.is_null && lesson.withdrawn.is_null) return;
-  learn(call, statement, lesson);
-}
-
-// A row that keeps its label under another key.
-void follow_key(const Call& call, LabelledStatement& statement) {
-  const Attachment* const attachment = attachment_of(call, statement);
-  if (attachment == nullptr) return;
-  const std::optional<WrittenLabel> written = our_label(call, *attachment, call.old);
-  if (written) remember(call, *attachment, written->predicted);
-}
-
-void learn_row(const Call& call) {
-  const CommandId command = HeapTupleHeaderGetCmin(call.row->t_data);
-  LabelledStatement& statement = statement_of(call, command);
-  const std::optional<LabelNote> note = statement.take(pg_call([&] { return call.identity(); }));
-  if (note && call.is_insert()) (void)statement.take(pg_call([&] { return call.identity_of_any_key(); }));
-  if (!note) {
-    if (!call.is_insert() && pg_call([&] { return keys_differ(call.columns, call.old, call.row); })) {
-      follow_key(call, statement);
-    }
-    return;
-  }
-  const Attachment* const attachment = attachment_of(call, statement);
-  if (attachment == nullptr) return;
-  if (note->origin == Origin::kNobody) return;
-  if (note->origin == Origin::kReyearn) {
-    remember(call, *attachment, note->predicted);
-  } else if (call.is_insert()) {
-    learn_inserted(call, statement);
-  } else {
-    learn_updated(call, statement);
-  }
+// Deferred triggers would run as whoever commits.
+void fire_triggers_at_once() {
+  auto* const all = makeNode(ConstraintsSetStmt);
+  AfterTriggerSetState(all);
 }
 
 }  // namespace
 
 extern "C" {
-
-PG_FUNCTION_INFO_V1(reyearn_label_row);
-PGDLLEXPORT Datum reyearn_label_row(PG_FUNCTION_ARGS) {
-  Call call = read_call(fcinfo, true);
-  if (is_restoring() || call.columns.key_count == 0) return PointerGetDatum(call.row);
-  return PointerGetDatum(guard([&]() -> HeapTuple {
-    // Rows are written by the command that the statement's snapshot was taken for.
-    LabelledStatement& statement = statement_of(call, GetActiveSnapshot()->curcid);
-    return call.is_insert() ? label_inserted(call, statement) : label_updated(call, statement);
-  }));
-}
-
-PG_FUNCTION_INFO_V1(reyearn_learn_row);
-PGDLLEXPORT Datum reyearn_learn_row(PG_FUNCTION_ARGS) {
-  const Call call = read_call(fcinfo, false);
-  if (is_restoring() || call.columns.key_count == 0) return PointerGetDatum(nullptr);
-  guard([&] { learn_row(call); });
-  return PointerGetDatum(nullptr);
-}
 
 PG_FUNCTION_INFO_V1(reyearn_usable_model);
 PGDLLEXPORT Datum reyearn_usable_model(PG_FUNCTION_ARGS) {
@@ -485,6 +116,76 @@ PGDLLEXPORT Datum reyearn_predicted_labels(PG_FUNCTION_ARGS) {
     }
     return pg_call([&] { return makeArrayResult(all, CurrentMemoryContext); });
   });
+}
+
+// read_rows, which is STABLE, sees what its caller sees; lock_rows sees what is committed, as locking does.
+PG_FUNCTION_INFO_V1(reyearn_query_rows);
+PGDLLEXPORT Datum reyearn_query_rows(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  const Oid owner = owner_of_table(PG_GETARG_OID(0));
+  const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  const bool is_read_only = func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_STABLE;
+  guard([&] {
+    const ActsAs acting(owner);
+    Spi spi;
+    const std::initializer_list<SpiParameter> parameters = {text_array(fcinfo, 2), spi_int4(PG_GETARG_INT32(3))};
+    if (is_read_only) {
+      spi.query(query, parameters);
+    } else {
+      spi.execute(query, parameters);
+    }
+    put_rows(spi, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    spi.finish();
+  });
+  return Datum{0};
+}
+
+PG_FUNCTION_INFO_V1(reyearn_write_labels);
+PGDLLEXPORT Datum reyearn_write_labels(PG_FUNCTION_ARGS) {
+  const Oid owner = owner_of_table(PG_GETARG_OID(0));
+  const std::int64_t attachment_id = PG_GETARG_INT64(1);
+  const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(2));
+  guard([&] {
+    const int level = pg_call([] { return use_application_settings(); });
+    {
+      const ActsAs acting(owner);
+      const PredictsAnew anew(attachment_id);
+      if (IsBackgroundWorker) pg_call([] { fire_triggers_at_once(); });
+      Spi spi;
+      spi.execute(query, {text_array(fcinfo, 3)});
+      spi.finish();
+    }
+    pg_call([&] { AtEOXact_GUC(true, level); });
+  });
+  PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(reyearn_check_attachment);
+PGDLLEXPORT Datum reyearn_check_attachment(PG_FUNCTION_ARGS) {
+  return guard([&] {
+    const std::shared_ptr<const Attachment> attachment = attachment_argument(fcinfo);
+    require_live_version(fcinfo, *attachment);
+    return BoolGetDatum(attachment->learns());
+  });
+}
+
+PG_FUNCTION_INFO_V1(reyearn_learn_labels_of);
+PGDLLEXPORT Datum reyearn_learn_labels_of(PG_FUNCTION_ARGS) {
+  return guard([&] {
+    const std::shared_ptr<const Attachment> attachment = attachment_argument(fcinfo);
+    const ActsAs acting(attachment->owner);
+    const ActsFor tenant(attachment->tenant_id, attachment->owner);
+    return pg_call([&] {
+      return call_function("learn_labels", {TEXTARRAYOID, TEXTARRAYOID},
+                           {{PG_GETARG_DATUM(2), false}, {PG_GETARG_DATUM(3), false}});
+    });
+  });
+}
+
+PG_FUNCTION_INFO_V1(reyearn_announce_work);
+PGDLLEXPORT Datum reyearn_announce_work(PG_FUNCTION_ARGS) {
+  announce(Announcement::kWork, 0);
+  PG_RETURN_VOID();
 }
 
 }  // extern "C"

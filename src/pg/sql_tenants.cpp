@@ -1,5 +1,5 @@
 // SQL entry points for tenants: reyearn.current_tenant, reyearn.usable_tenants, reyearn.sees_all_tenants,
-// reyearn.tenant_id, the trigger on what they are decided by, and the locks that trainings take.
+// reyearn.acting_role, reyearn.tenant_id, the trigger on what they are decided by, and the locks that trainings take.
 #include "pg/tenants.hpp"
 
 #include "pg/datum.hpp"
@@ -26,6 +26,12 @@ PGDLLEXPORT Datum reyearn_usable_tenants(PG_FUNCTION_ARGS) { return usable_tenan
 
 PG_FUNCTION_INFO_V1(reyearn_sees_all_tenants);
 PGDLLEXPORT Datum reyearn_sees_all_tenants(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(sees_all_tenants()); }
+
+PG_FUNCTION_INFO_V1(reyearn_acting_role);
+PGDLLEXPORT Datum reyearn_acting_role(PG_FUNCTION_ARGS) {
+  const Datum name = CStringGetDatum(GetUserNameFromId(acting_role(), false));
+  PG_RETURN_DATUM(DirectFunctionCall1(namein, name));
+}
 
 PG_FUNCTION_INFO_V1(reyearn_tenant_id);
 PGDLLEXPORT Datum reyearn_tenant_id(PG_FUNCTION_ARGS) {

@@ -56,6 +56,7 @@ struct Directory {
 Directory directory;
 bool is_outdated = false;
 std::optional<int> acting_for;
+Oid acting_in_background = InvalidOid;
 
 void read_tenants() {
   IndexScan s = begin_scan("tenants", "tenants_pkey", nullptr, 0, nullptr);
@@ -264,9 +265,21 @@ std::optional<int> only_tenant(const Standing& standing) {
 
 }  // namespace
 
-ActsFor::ActsFor(int tenant_id) : before_(acting_for) { acting_for = tenant_id; }
+ActsFor::ActsFor(int tenant_id, Oid role) : tenant_before_(acting_for), role_before_(acting_in_background) {
+  acting_for = tenant_id;
+  acting_in_background = role;
+}
 
-ActsFor::~ActsFor() { acting_for = before_; }
+ActsFor::~ActsFor() {
+  acting_for = tenant_before_;
+  acting_in_background = role_before_;
+}
+
+Oid acting_role() {
+  if (IsBackgroundWorker && OidIsValid(acting_in_background)) return acting_in_background;
+  const char* const chosen = GetConfigOption("role", false, false);
+  return std::strcmp(chosen, "none") == 0 ? GetSessionUserId() : get_role_oid(chosen, false);
+}
 
 bool sees_all_tenants() { return current_standing().sees_all || kIsUnchecked; }
 

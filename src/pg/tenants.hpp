@@ -48,13 +48,18 @@ const Tenant* find_tenant(int tenant_id);
 // role that ActsAs stands in for. Whether that role may use the tenant is asked as ever; if it may not, it acts for none.
 class ActsFor {
  public:
-  explicit ActsFor(int tenant_id);
+  // `role`: in the background, where nobody is logged in, what is done is put down to it.
+  explicit ActsFor(int tenant_id, Oid role = InvalidOid);
   ~ActsFor();
   ActsFor(const ActsFor&) = delete;
 
  private:
-  std::optional<int> before_;
+  std::optional<int> tenant_before_;
+  Oid role_before_;
 };
+
+// To whom what is done is put down: the role that the session logged in with, or SET ROLE.
+Oid acting_role();
 
 // Once, from _PG_init.
 void watch_tenants();

@@ -1,4 +1,5 @@
-// A worker trains what is due in one database, and goes: see background.hpp. What is due, and what becomes of a run that
+// A worker trains what is due in one database, labels rows of attached tables that wait (catch_up.hpp), and goes: see
+// background.hpp. What is due, and what becomes of a run that
 // fails, is told by functions in SQL (sql/install/69_background.sql). A run takes three transactions: one records it,
 // one trains and stores, and if that fails a third says so.
 //
@@ -11,6 +12,7 @@
 #include "core/error.hpp"
 #include "pg/acts_as.hpp"
 #include "pg/background.hpp"
+#include "pg/catch_up.hpp"
 #include "pg/guard.hpp"
 #include "pg/in_the_way.hpp"
 #include "pg/own_transaction.hpp"
@@ -28,6 +30,7 @@ constexpr TimestampTz kReportTime = USECS_PER_SEC / 10;
 constexpr TimestampTz kGivenWay = USECS_PER_SEC;  // how long it leaves others alone then
 constexpr TimestampTz kTrouble = 5 * USECS_PER_SEC;
 constexpr TimestampTz kNewsPause = USECS_PER_SEC / 5;
+constexpr TimestampTz kLabellingTime = 2 * USECS_PER_SEC;  // then it looks whether something is to be trained
 
 volatile sig_atomic_t is_asked_to_end = false;
 
@@ -42,8 +45,9 @@ void ask_to_end(SIGNAL_ARGS) {
 
 // What the database's and the role's settings might have changed.
 void set_defaults() {
-  constexpr const char* kSettings[][2] = {{"search_path", "pg_catalog, pg_temp"},
-                                          {"default_transaction_isolation", "read committed"},
+  // RESET has the database's search path: functions of its tables need that.
+  SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_SESSION);
+  constexpr const char* kSettings[][2] = {{"default_transaction_isolation", "read committed"},
                                           {"default_transaction_read_only", "off"},
                                           {"default_transaction_deferrable", "off"},
                                           {"session_replication_role", "origin"},
@@ -56,6 +60,9 @@ void set_defaults() {
     if (GetConfigOption(name, true, false) != nullptr) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
   }
 }
+
+// Of two times, of which 0 is never.
+TimestampTz earlier(TimestampTz a, TimestampTz b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 // What to train now.
 struct Job {
@@ -138,13 +145,19 @@ bool Worker::work() {
     waiting_ = Waiting::kNobody;
     background().take_flag();
     postpone(background().given_up());
+    const TimestampTz labelling =
+        catch_up(extension_owner_, GetCurrentTimestamp() + kLabellingTime, [this] { return has_to_go() || gives_way(); });
+    waiting_ = Waiting::kNobody;
     const bool is_known = find_job(job);
+    job.due = earlier(job.due, labelling);
     if (is_known && job.run_id != 0) {
       train(job);
       if (waiting_ == Waiting::kNobody) continue;
       job.due = GetCurrentTimestamp() + kGivenWay;
     } else if (!is_known) {
       job.due = GetCurrentTimestamp() + kTrouble;
+    } else if (job.due != 0 && job.due <= GetCurrentTimestamp()) {
+      continue;  // more rows wait
     } else if (job.due == 0 || background().has_launcher()) {
       if (background().leave_if_idle(job.due)) return true;
       // More came meanwhile. The launcher starts the next worker for that, after a pause.

@@ -1,0 +1,162 @@
+-- Attached tables: rows that were there, rows that wait, labelling anew, probability and version. Nothing here needs a worker.
+\set SHOW_CONTEXT never
+CREATE EXTENSION reyearn;
+SELECT count(reyearn_create_class(l)) FROM unnest('{mail.work,mail.home}'::text[]) AS l;
+SELECT count(reyearn_annotate_text(b || i, l)) FROM generate_series(1, 4) AS i, (VALUES ('meeting ', 'mail.work'), ('dinner ', 'mail.home')) AS t (b, l);
+SELECT reyearn_create_model('mail', 'mail', promotion => 'always') > 0 AS created;
+CREATE VIEW said AS SELECT o.body, c.label::text AS label, a.status
+  FROM reyearn.annotations AS a JOIN reyearn.observations AS o USING (tenant_id, observation_id) JOIN reyearn.classes AS c USING (tenant_id, class_id)
+ WHERE o.body !~ '^(meeting|dinner) \d$';
+
+-- Without a live version rows wait.
+CREATE TABLE letter (id int PRIMARY KEY, body text, label text, p real, v int);
+INSERT INTO letter VALUES (1, 'a meeting', NULL), (2, 'the dinner', 'mail.home'), (3, NULL, NULL), (4, 'some meeting', 'mail.home');
+SELECT reyearn_attach('letter', 'body', 'label', probability_column => 'p', version_column => 'v');
+INSERT INTO letter (id, body, label) VALUES (5, 'no meeting', NULL), (6, 'meeting or dinner, dinner', NULL), (7, 'my dinner', 'mail.work'), (8, NULL, NULL), (9, 'deleted', NULL), (10, 'a person', NULL);
+SELECT rows_seen, rows_labelled, rows_learned, rows_waiting, rows_refused, progress, last_error FROM reyearn.attachments;
+SELECT * FROM said ORDER BY body;
+DELETE FROM letter WHERE id = 9;
+UPDATE letter SET label = 'mail.work' WHERE id = 10;
+SELECT reyearn_catch_up('letter');
+SELECT reyearn_relabel('letter');
+SELECT outcome FROM reyearn_train('mail');
+SELECT reyearn_catch_up('letter');
+SELECT id, body, label, p > 0.5 AS p, v FROM letter ORDER BY id;
+SELECT rows_seen, rows_labelled, rows_learned, rows_waiting, rows_refused, progress FROM reyearn.attachments;
+SELECT reyearn_catch_up('letter');
+SELECT count(*) FROM said;
+
+-- Columns for probability and version say nothing of people's labels, and leave alone what somebody writes into them.
+UPDATE letter SET label = 'mail.home' WHERE id = 1 RETURNING label, p, v;
+UPDATE letter SET label = 'mail.work', p = 0.25 WHERE id = 5 RETURNING label, p, v;
+UPDATE letter SET p = 0.75 WHERE id = 6 RETURNING label, p, v;
+INSERT INTO letter (id, body) VALUES (11, 'a dinner') RETURNING label, p > 0.5 AS p, v;
+UPDATE letter SET body = 'a meeting' WHERE id = 11 RETURNING label, p > 0.5 AS p, v;
+UPDATE letter SET body = NULL WHERE id = 11 RETURNING label, p, v;
+UPDATE letter SET body = 'a dinner' WHERE id = 11 RETURNING label, p > 0.5 AS p, v;
+UPDATE letter SET label = NULL WHERE id = 11 RETURNING label, p, v;
+
+-- Labelling anew: only what we wrote, only by another version, and not what a person has taken away.
+SELECT reyearn_relabel('letter');
+SELECT count(reyearn_annotate_text('dinner ' || i, 'mail.work')), count(reyearn_annotate_text('meeting ' || i, 'mail.home')) FROM generate_series(1, 4) AS i;
+INSERT INTO letter (id, body) SELECT i, CASE WHEN i % 2 = 0 THEN 'meeting ' ELSE 'dinner, meeting ' END || i FROM generate_series(20, 29) AS i;
+SELECT outcome FROM reyearn_train('mail');
+SELECT reyearn_relabel('letter', (SELECT max(p) FROM letter WHERE id >= 20));
+SELECT v, count(*) FROM letter WHERE id >= 20 GROUP BY v ORDER BY v;
+SELECT reyearn_relabel('letter');
+SELECT id, label, p > 0.5 AS p, v FROM letter WHERE id < 20 OR id IN (20, 21) ORDER BY id;
+SELECT reyearn_relabel('letter');
+SELECT body, label, status FROM said WHERE body ~ '^(a|no) ' ORDER BY body, label;
+SELECT reyearn_relabel('letter', 2);
+SELECT reyearn_relabel('said'), reyearn_relabel(NULL);
+SELECT reyearn_catch_up('said');
+SELECT reyearn_detach('letter');
+SELECT reyearn_relabel('letter');
+
+-- A row that keeps its label is not written again when it has no columns that say more.
+CREATE TABLE plain (id int PRIMARY KEY, body text, label text);
+INSERT INTO plain VALUES (1, 'meeting'), (2, 'dinner');
+SELECT reyearn_attach('plain', 'body', 'label');
+SELECT xmin AS written FROM plain WHERE id = 1 \gset
+SELECT outcome FROM reyearn_train('mail', '{"alpha": 0.5}');
+SELECT reyearn_relabel('plain');
+SELECT id, label, xmin = :written AS is_untouched FROM plain ORDER BY id;
+SELECT r.key, v.version FROM reyearn.attached_rows AS r JOIN reyearn.model_versions AS v USING (tenant_id, version_id)
+ WHERE attachment_id = (SELECT max(attachment_id) FROM reyearn.attached_tables) ORDER BY key;
+
+-- What the table refuses is told, and tried again on request.
+ALTER TABLE plain ADD CHECK (label <> 'mail.work') NOT VALID;
+ALTER TABLE plain DISABLE TRIGGER USER;
+INSERT INTO plain SELECT i, CASE WHEN i % 3 = 0 THEN 'dinner' ELSE 'meeting' END FROM generate_series(10, 14) AS i;
+ALTER TABLE plain ENABLE TRIGGER USER;
+SELECT reyearn_detach('plain'), reyearn_attach('plain', 'body', 'label');
+SELECT id, label FROM plain ORDER BY id;
+SELECT rows_labelled, rows_waiting, rows_refused, last_error FROM reyearn.attachments WHERE is_attached;
+SELECT reyearn_relabel('plain');
+ALTER TABLE plain DROP CONSTRAINT plain_label_check;
+SELECT reyearn_relabel('plain');
+SELECT id, label FROM plain ORDER BY id;
+SELECT rows_labelled, rows_waiting, rows_refused FROM reyearn.attachments WHERE is_attached;
+SELECT reyearn_detach('plain');
+DROP TABLE plain;
+
+-- existing => ignore learns nothing from labels that are there.
+CREATE TABLE ignored (id int PRIMARY KEY, body text, label text);
+INSERT INTO ignored VALUES (1, 'ignored meeting', 'mail.work'), (2, 'ignored dinner', NULL);
+SELECT reyearn_attach('ignored', 'body', 'label', existing => 'ignore');
+SELECT * FROM ignored ORDER BY id;
+SELECT * FROM said WHERE body ~ 'ignored';
+DROP TABLE ignored;
+
+-- Several steps, keys of all kinds; operators of another schema.
+CREATE SCHEMA elsewhere;
+CREATE EXTENSION citext SCHEMA elsewhere;
+CREATE TABLE many (a elsewhere.citext, b date, c numeric(6, 2), body text, label text, PRIMARY KEY (c, a, b));
+INSERT INTO many SELECT 'K' || i % 7, date '2024-01-01' + i % 100, i, CASE WHEN i % 2 = 0 THEN 'meeting' ELSE 'dinner' END, CASE WHEN i % 5 = 0 THEN 'mail.home' END
+  FROM generate_series(1, 2500) AS i;
+CREATE TABLE parted (region text, id uuid, body text, label ltree, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+CREATE TABLE parted_a PARTITION OF parted FOR VALUES IN ('a');
+CREATE TABLE parted_b (label ltree, body text, id uuid NOT NULL, region text NOT NULL);
+ALTER TABLE parted ATTACH PARTITION parted_b FOR VALUES IN ('b');
+INSERT INTO parted SELECT CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, md5(i::text)::uuid, 'meeting ' || i FROM generate_series(1, 2100) AS i;
+SET datestyle = 'German';
+SELECT reyearn_attach('many', 'body', 'label'), reyearn_attach('parted', 'body', 'label');
+RESET datestyle;
+SELECT relation, rows_seen, rows_labelled, rows_learned, rows_waiting, progress FROM reyearn.attachments WHERE is_attached ORDER BY relation::text;
+SELECT label, count(*) FROM many GROUP BY label ORDER BY label;
+SELECT tableoid::regclass, count(*), count(label) FROM parted GROUP BY tableoid ORDER BY tableoid::regclass::text;
+SELECT after FROM reyearn.key_expressions('many');
+DROP TABLE many, parted;
+DROP EXTENSION citext;
+
+-- Functions of the table run as its owner, with the settings of the session, and cannot do more.
+CREATE ROLE shopkeeper;
+CREATE SCHEMA shop AUTHORIZATION shopkeeper;
+SELECT reyearn_grant('shopkeeper', 'reader');
+SET ROLE shopkeeper;
+CREATE TABLE shop.seen (who name, settings text);
+CREATE TABLE shop.mails (id int PRIMARY KEY, body text, label text);
+CREATE FUNCTION shop.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO shop.seen VALUES (current_user, current_setting('search_path') || ' ' || current_setting('datestyle'));
+    BEGIN
+        EXECUTE 'RESET ROLE';
+    EXCEPTION WHEN OTHERS THEN
+        INSERT INTO shop.seen VALUES ('', SQLERRM);
+    END;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER look BEFORE UPDATE ON shop.mails FOR EACH ROW EXECUTE FUNCTION shop.look();
+INSERT INTO shop.mails VALUES (1, 'meeting');
+RESET ROLE;
+SELECT reyearn_attach('shop.mails', 'body', 'label');
+SELECT * FROM shop.mails;
+TABLE shop.seen;
+-- Cancelled by the application: that is the end of it.
+CREATE OR REPLACE FUNCTION shop.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+ALTER TABLE shop.mails DISABLE TRIGGER USER;
+INSERT INTO shop.mails VALUES (2, 'dinner');
+ALTER TABLE shop.mails ENABLE TRIGGER USER;
+SELECT reyearn_detach('shop.mails'), reyearn_attach('shop.mails', 'body', 'label');
+SELECT * FROM shop.mails ORDER BY id;
+SELECT rows_labelled, rows_waiting, rows_refused FROM reyearn.attachments WHERE relation = 'shop.mails'::regclass;
+DROP SCHEMA shop CASCADE;
+
+-- The triggers, made by hand: here for some rows only.
+CREATE TABLE notes (id int PRIMARY KEY, body text, label text, source text);
+SELECT reyearn_attach('notes', 'body', 'label');
+SELECT attachment_id AS n FROM reyearn.attached_tables WHERE relation = 'notes'::regclass \gset
+SELECT format('DROP TRIGGER %I ON notes', tgname) FROM pg_trigger WHERE tgrelid = 'notes'::regclass AND tgname LIKE '~~reyearn%' \gexec
+CREATE TRIGGER "~~label" BEFORE INSERT OR UPDATE OF body, label, id ON notes
+    FOR EACH ROW WHEN (NEW.source = 'web') EXECUTE FUNCTION reyearn.label_row(:'n');
+INSERT INTO notes VALUES (1, 'meeting', NULL, 'web'), (2, 'meeting', NULL, 'mail') RETURNING id, label;
+UPDATE notes SET label = 'mail.work' WHERE id = 1;
+SELECT relation, text_column, label_column, is_attached, rows_labelled, rows_learned FROM reyearn.attachments WHERE relation = 'notes'::regclass;
+SELECT reyearn_detach('notes');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'notes'::regclass;
+DROP TABLE letter, notes;
+DROP VIEW said;
+REVOKE ALL ON SCHEMA public FROM shopkeeper;
+DROP EXTENSION reyearn;
+DROP SCHEMA elsewhere;
+DROP ROLE shopkeeper;

@@ -1,0 +1,581 @@
+-- What an attachment does beside the rows that come: it looks at those that were there, and labels the ones that wait.
+--
+--   sweep           reads the table in the order of its primary key: people's labels are learned, rows without one wait
+--   label_waiting   labels rows that wait, whatever they wait for: existing ones, ones that could not be labelled when they
+--                   came, ones that are to be labelled again
+--
+-- Both go in steps of some rows, each a transaction of its own when the worker does them. A sweep takes no lock on rows; a
+-- step of labelling locks its own rows for as long as it takes, and skips those that others have locked. So no step waits
+-- for an application's transaction while that could wait for it.
+
+-- What a query on the table, read as t, needs of its primary key: written out as C code does (attached_row.cpp), and as
+-- conditions on $1, a text[] with a key or, for "among", a text[][] with several, read as i.
+CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT key text, OUT columns text, OUT condition text,
+                                        OUT among text, OUT same text, OUT after text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        WITH part AS (
+            SELECT k.place, format('t.%I', a.attname) AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attname,
+                   format('OPERATOR(%I.%s)', en.nspname, eo.oprname) AS equals,
+                   format('OPERATOR(%I.%s)', gn.nspname, go.oprname) AS exceeds
+              FROM pg_index AS i
+             CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
+              JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+              JOIN pg_opclass AS c ON c.oid = k.opclass
+              JOIN pg_amop AS e ON e.amopfamily = c.opcfamily AND e.amoplefttype = c.opcintype
+                               AND e.amoprighttype = c.opcintype AND e.amopstrategy = 3
+              JOIN pg_operator AS eo ON eo.oid = e.amopopr
+              JOIN pg_namespace AS en ON en.oid = eo.oprnamespace
+              JOIN pg_amop AS g ON g.amopfamily = c.opcfamily AND g.amoplefttype = c.opcintype
+                               AND g.amoprighttype = c.opcintype AND g.amopstrategy = 5
+              JOIN pg_operator AS go ON go.oid = g.amopopr
+              JOIN pg_namespace AS gn ON gn.oid = go.oprnamespace
+             WHERE i.indrelid = relation AND i.indisprimary AND k.place <= i.indnkeyatts
+        )
+        SELECT count(*)::int,
+               format('ARRAY[%s]', string_agg(format('format(''%%s'', %s) COLLATE "C"', p.name), ', ' ORDER BY p.place)),
+               string_agg(p.name, ', ' ORDER BY p.place),
+               string_agg(format('%s %s $1[%s]::%s', p.name, p.equals, p.place, p.type), ' AND ' ORDER BY p.place),
+               string_agg(format('%s %s $1[i][%s]::%s', p.name, p.equals, p.place, p.type), ' AND ' ORDER BY p.place),
+               string_agg(format('%s %s p.%I', p.name, p.equals, p.attname), ' AND ' ORDER BY p.place),
+               -- One comparison of rows is what an index serves best; it takes operators of one schema.
+               CASE WHEN count(DISTINCT p.exceeds) = 1
+                    THEN format('(%s) %s (%s)', string_agg(p.name, ', ' ORDER BY p.place), min(p.exceeds),
+                                string_agg(format('$1[%s]::%s', p.place, p.type), ', ' ORDER BY p.place))
+                    ELSE (SELECT string_agg(format('(%s)', concat_ws(' AND ',
+                                            (SELECT string_agg(format('%s %s $1[%s]::%s', e.name, e.equals, e.place, e.type), ' AND ' ORDER BY e.place)
+                                               FROM part AS e WHERE e.place < q.place),
+                                            format('%s %s $1[%s]::%s', q.name, q.exceeds, q.place, q.type))), ' OR ' ORDER BY q.place)
+                            FROM part AS q) END
+          FROM part AS p;
+    END;
+COMMENT ON FUNCTION reyearn.key_expressions(regclass) IS
+    'what a query on a table needs to read, compare, join and follow its primary key';
+
+-- Queries on an attached table: what the step that comes next is made of. NULLs: it is not attached any more.
+CREATE FUNCTION reyearn.attachment_queries(tenant_id int, attachment_id bigint, OUT relation regclass, OUT read_next text,
+                                           OUT read_some text, OUT lock_some text, OUT label_some text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT c.relation,
+               format('SELECT %s, format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN format(''%%s'', t.%I) END FROM %s AS t'
+                      ' WHERE t.%I IS NOT NULL AND ($1 IS NULL OR (%s)) ORDER BY %s LIMIT $2',
+                      k.key, c.text_column, c.label_column, c.label_column, c.relation, c.text_column, k.after, k.columns),
+               format('SELECT %s, NULL, NULL FROM generate_subscripts($1, 1) AS i JOIN %s AS t ON %s', k.key, c.relation, k.among),
+               format('SELECT %s, NULL, NULL FROM generate_subscripts($1, 1) AS i JOIN %s AS t ON %s FOR NO KEY UPDATE OF t SKIP LOCKED',
+                      k.key, c.relation, k.among),
+               format('UPDATE %s AS t SET %I = t.%I FROM (SELECT %s FROM pg_catalog.generate_subscripts($1, 1) AS i JOIN %s AS t ON %s OFFSET 0) AS p WHERE %s',
+                      c.relation, c.label_column, c.label_column, k.columns, c.relation, k.among, k.same)
+          FROM reyearn.attached_columns AS c
+         CROSS JOIN LATERAL reyearn.key_expressions(c.relation) AS k
+         WHERE c.tenant_id = $1 AND c.attachment_id = $2;
+    END;
+COMMENT ON FUNCTION reyearn.attachment_queries(int, bigint) IS
+    'queries on an attached table. Parameters: $1, the key that was read last, or several keys; $2, how many rows';
+
+-- The next three run a query as the owner of the table, as whose autovacuum too would run functions in its indexes.
+
+CREATE FUNCTION reyearn.read_rows(relation regclass, query text, keys text[], most int)
+    RETURNS TABLE (key text[], body text, label text)
+    AS 'MODULE_PATHNAME', 'reyearn_query_rows'
+    LANGUAGE C STABLE ROWS 1000;
+COMMENT ON FUNCTION reyearn.read_rows(regclass, text, text[], int) IS 'rows of an attached table, read as its owner in the snapshot of the caller';
+
+CREATE FUNCTION reyearn.lock_rows(relation regclass, query text, keys text[], most int)
+    RETURNS TABLE (key text[], body text, label text)
+    AS 'MODULE_PATHNAME', 'reyearn_query_rows'
+    LANGUAGE C VOLATILE ROWS 1000;
+COMMENT ON FUNCTION reyearn.lock_rows(regclass, text, text[], int) IS 'rows of an attached table, locked as its owner';
+
+CREATE FUNCTION reyearn.write_labels(relation regclass, attachment_id bigint, query text, keys text[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_write_labels'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.write_labels(regclass, bigint, text, text[]) IS
+    'updates rows of an attached table as its owner, so that its trigger predicts their labels anew, and learns nothing of that';
+
+CREATE FUNCTION reyearn.check_attachment(relation regclass, attachment_id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_check_attachment'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.check_attachment(regclass, bigint) IS
+    'raises an error unless the owner of the attachment can predict with its model, and returns whether it also learns';
+
+CREATE FUNCTION reyearn.learn_labels_of(relation regclass, attachment_id bigint, bodies text[], labels text[]) RETURNS text[]
+    AS 'MODULE_PATHNAME', 'reyearn_learn_labels_of'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.learn_labels_of(regclass, bigint, text[], text[]) IS 'learn_labels, as the owner of the attachment and for its tenant';
+
+CREATE FUNCTION reyearn.announce_work() RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_announce_work'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.announce_work() IS 'has the commit wake a worker';
+
+-- As those who may annotate.
+CREATE FUNCTION reyearn.learn_labels(bodies text[], labels text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+    tenant CONSTANT int := reyearn.current_tenant();
+    known CONSTANT text[] := ARRAY(SELECT c.label::text FROM reyearn.classes AS c WHERE c.tenant_id = tenant);
+    said CONSTANT text := 'WITH said AS ('
+        ' SELECT DISTINCT ON (s.body, s.label) s.body, c.class_id'
+        '   FROM unnest($2, $3) AS s (body, label)'
+        '   JOIN reyearn.classes AS c ON c.tenant_id = $1 AND c.label::text = s.label)';
+BEGIN
+    EXECUTE said || ' INSERT INTO reyearn.observations (tenant_id, body)'
+                    ' SELECT DISTINCT $1, s.body FROM said AS s ORDER BY s.body ON CONFLICT DO NOTHING'
+        USING tenant, bodies, labels;
+    EXECUTE said || ' INSERT INTO reyearn.annotations AS a (tenant_id, observation_id, class_id, status)'
+                    ' SELECT $1, o.observation_id, s.class_id, ''confirmed'' FROM said AS s'
+                    '   JOIN reyearn.observations AS o ON o.tenant_id = $1 AND o.content_hash = reyearn.content_hash(s.body)'
+                    '  ORDER BY o.observation_id, s.class_id'
+                    ' ON CONFLICT ON CONSTRAINT annotations_identity DO UPDATE SET status = excluded.status'
+                    '  WHERE a.status <> excluded.status'
+        USING tenant, bodies, labels;
+    RETURN ARRAY(SELECT DISTINCT l FROM unnest(labels) AS l WHERE l <> ALL (known) ORDER BY l);
+END
+$$;
+COMMENT ON FUNCTION reyearn.learn_labels(text[], text[]) IS
+    'stores texts and says which class each is of; returns the labels that no class has, of whose texts nothing is stored';
+
+-- The rest as the owner of the extension.
+
+CREATE FUNCTION reyearn.wait_for_label(tenant_id int, attachment_id bigint, key text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO reyearn.waiting_rows AS w (tenant_id, attachment_id, key) VALUES ($1, $2, $3)
+    ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET is_refused = false WHERE w.is_refused;
+    -- The row has no label now, and that nobody has taken away.
+    UPDATE reyearn.attached_rows AS r SET label = NULL, class_id = NULL, version_id = NULL, probability = NULL
+     WHERE r.tenant_id = $1 AND r.attachment_id = $2 AND r.key = $3 AND r.label IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION reyearn.wait_for_label(int, bigint, text[]) IS 'has a row labelled later';
+
+CREATE FUNCTION reyearn.each_key(keys text[]) RETURNS SETOF text[]
+    LANGUAGE plpgsql IMMUTABLE ROWS 1000
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    key text[];
+BEGIN
+    IF keys IS NOT NULL THEN
+        FOREACH key SLICE 1 IN ARRAY keys LOOP
+            RETURN NEXT key;
+        END LOOP;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.each_key(text[]) IS 'the rows of a text[][]';
+
+CREATE FUNCTION reyearn.note_learned_of(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        INSERT INTO reyearn.attached_rows AS r (tenant_id, attachment_id, key, is_learned)
+        SELECT $1, $2, k, true FROM reyearn.each_key(keys) AS k
+         WHERE octet_length(array_to_string(k, '')) < 1900    -- others are not remembered either: see attachments.cpp
+        ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET is_learned = true WHERE NOT r.is_learned;
+    END;
+COMMENT ON FUNCTION reyearn.note_learned_of(int, bigint, text[]) IS 'remembers that labels that people gave to rows were learned';
+
+CREATE FUNCTION reyearn.note_learned(attachment_id bigint, keys text[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.note_learned(bigint, text[]) IS 'note_learned_of the caller''s tenant, as the owner of the extension';
+
+CREATE FUNCTION reyearn.sweep(tenant_id int, attachment_id bigint, most int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    progress reyearn.catch_ups;
+    queries record;
+    found record;
+    unknown text[];
+BEGIN
+    SELECT c.* INTO progress FROM reyearn.catch_ups AS c WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+    SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
+    -- One snapshot for the rows and for what was written into them.
+    SELECT count(*) AS n, array_agg(r.key ORDER BY r.place) AS keys,
+           array_agg(r.key) FILTER (WHERE r.label IS NULL AND w.label IS NULL) AS unlabelled,
+           array_agg(r.key) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS labelled,
+           array_agg(r.body) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS bodies,
+           array_agg(r.label) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS labels
+      INTO found
+      FROM reyearn.read_rows(queries.relation, queries.read_next, progress.position, most)
+           WITH ORDINALITY AS r (key, body, label, place)
+      LEFT JOIN LATERAL (SELECT a.label FROM reyearn.attached_rows AS a
+                          WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id AND a.key = r.key
+                          LIMIT 1) AS w ON true;
+    INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key)
+    SELECT tenant_id, attachment_id, k FROM reyearn.each_key(found.unlabelled) AS k
+     WHERE octet_length(array_to_string(k, '')) < 1900
+    ON CONFLICT DO NOTHING;
+    IF progress.confirms AND found.labelled IS NOT NULL
+       AND EXISTS (SELECT FROM reyearn.attached_tables AS a
+                    WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id AND a.model_tenant_id = tenant_id) THEN
+        unknown := reyearn.learn_labels_of(queries.relation, attachment_id, found.bodies, found.labels);
+        PERFORM reyearn.note_learned_of(tenant_id, attachment_id, array_agg(k.key))
+           FROM reyearn.each_key(found.labelled) WITH ORDINALITY AS k (key, place)
+           JOIN unnest(found.labels) WITH ORDINALITY AS l (label, place) USING (place)
+          WHERE l.label <> ALL (unknown);
+        IF cardinality(unknown) > 0 THEN
+            RAISE WARNING USING
+                MESSAGE = format('labels of table %s were not learned: their classes do not exist', queries.relation),
+                DETAIL = format('The labels are: %s.', array_to_string(unknown[:20], ', ')),
+                HINT = 'Create the classes with reyearn_create_class(), detach the table and attach it again.';
+            PERFORM reyearn.note_attachment_error(tenant_id, attachment_id,
+                format('labels were not learned, their classes do not exist: %s', array_to_string(unknown[:20], ', ')));
+        END IF;
+    END IF;
+    UPDATE reyearn.catch_ups AS c
+       SET position = ARRAY(SELECT unnest(found.keys[found.n:found.n])), rows_swept = c.rows_swept + found.n,
+           is_swept = found.n < most
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+    RETURN greatest(found.n, 1);
+END
+$$;
+COMMENT ON FUNCTION reyearn.sweep(int, bigint, int) IS 'looks at the next rows that were there when a table was attached; returns how many';
+
+CREATE FUNCTION reyearn.label_one_by_one(tenant_id int, attachment_id bigint, relation regclass, query text, keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    key text[];
+BEGIN
+    FOREACH key SLICE 1 IN ARRAY keys LOOP
+        BEGIN
+            PERFORM reyearn.write_labels(relation, attachment_id, query, ARRAY[key]);
+        EXCEPTION
+            WHEN transaction_rollback OR lock_not_available THEN
+                RAISE;
+            WHEN others THEN
+                UPDATE reyearn.waiting_rows AS w SET is_refused = true
+                 WHERE w.tenant_id = tenant_id AND w.attachment_id = attachment_id AND w.key = key;
+                PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, SQLERRM);
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION reyearn.label_one_by_one(int, bigint, regclass, text, text[]) IS
+    'labels rows of which some are refused, and finds out which';
+
+-- Rows that wait are taken in the order of their keys, round and round: so those that others have locked are not met again
+-- before the rest, nor the places in the index of those that are done with. The table grows and shrinks too fast for plans to
+-- know its size: hence the settings, here and below.
+CREATE FUNCTION reyearn.take_waiting(tenant_id int, attachment_id bigint, most int) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    after text[] COLLATE "C" := (SELECT c.waiting_after FROM reyearn.catch_ups AS c
+                                  WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id);
+    keys text[];
+BEGIN
+    LOOP
+        SELECT array_agg(w.key) INTO keys
+          FROM (SELECT d.key FROM reyearn.waiting_rows AS d
+                 WHERE d.tenant_id = tenant_id AND d.attachment_id = attachment_id AND NOT d.is_refused
+                   AND d.key > coalesce(after, '{}')
+                 ORDER BY d.tenant_id, d.attachment_id, d.key
+                 LIMIT most
+                   FOR UPDATE SKIP LOCKED) AS w;
+        EXIT WHEN keys IS NOT NULL OR after IS NULL;
+        after := NULL;
+    END LOOP;
+    UPDATE reyearn.catch_ups AS c
+       SET waiting_after = CASE WHEN array_length(keys, 1) = most THEN ARRAY(SELECT unnest(keys[most:most])) END
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+    RETURN keys;
+END
+$$;
+COMMENT ON FUNCTION reyearn.take_waiting(int, bigint, int) IS 'the next rows that wait for a label, locked; NULL: none do';
+
+CREATE FUNCTION reyearn.finish_waiting(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    BEGIN ATOMIC
+        DELETE FROM reyearn.waiting_rows AS w
+         WHERE w.ctid = ANY (ARRAY(SELECT (SELECT d.ctid FROM reyearn.waiting_rows AS d
+                                            WHERE d.tenant_id = $1 AND d.attachment_id = $2 AND d.key = k AND NOT d.is_refused)
+                                     FROM reyearn.each_key(keys) AS k));
+    END;
+COMMENT ON FUNCTION reyearn.finish_waiting(int, bigint, text[]) IS 'has rows wait no longer, but for those that were refused';
+
+CREATE FUNCTION reyearn.label_waiting(tenant_id int, attachment_id bigint, most int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    queries record;
+    keys text[];
+    locked text[];
+    busy text[];
+BEGIN
+    SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
+    PERFORM reyearn.check_attachment(queries.relation, attachment_id);
+    keys := reyearn.take_waiting(tenant_id, attachment_id, most);
+    IF keys IS NULL THEN
+        RETURN 0;
+    END IF;
+    SELECT array_agg(r.key) INTO locked FROM reyearn.lock_rows(queries.relation, queries.lock_some, keys, most) AS r;
+    SELECT array_agg(r.key) INTO busy
+      FROM reyearn.read_rows(queries.relation, queries.read_some, keys, most) AS r
+     WHERE NOT EXISTS (SELECT FROM reyearn.each_key(locked) AS k WHERE k = r.key);
+    IF locked IS NOT NULL THEN
+        BEGIN
+            PERFORM reyearn.write_labels(queries.relation, attachment_id, queries.label_some, locked);
+        EXCEPTION
+            WHEN transaction_rollback OR lock_not_available THEN
+                RAISE;
+            WHEN others THEN
+                PERFORM reyearn.label_one_by_one(tenant_id, attachment_id, queries.relation, queries.label_some, locked);
+        END;
+    END IF;
+    PERFORM reyearn.finish_waiting(tenant_id, attachment_id, ARRAY(SELECT k FROM reyearn.each_key(keys) AS k
+                                                                   EXCEPT SELECT k FROM reyearn.each_key(busy) AS k));
+    RETURN array_length(keys, 1) - coalesce(array_length(busy, 1), 0);
+END
+$$;
+COMMENT ON FUNCTION reyearn.label_waiting(int, bigint, int) IS
+    'labels rows that wait for that, but for those that others have locked; returns how many it has done with';
+
+CREATE FUNCTION reyearn.catch_up_of(tenant_id int, attachment_id bigint, most int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    progress reyearn.catch_ups;
+    done bigint;
+BEGIN
+    SELECT c.* INTO progress FROM reyearn.catch_ups AS c
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id
+       FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND
+       OR NOT EXISTS (SELECT FROM reyearn.attached_columns AS a WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id) THEN
+        RETURN 0;
+    END IF;
+    done := CASE WHEN progress.is_swept THEN reyearn.label_waiting(tenant_id, attachment_id, most)
+                 ELSE reyearn.sweep(tenant_id, attachment_id, most) END;
+    UPDATE reyearn.catch_ups AS c SET time_worked = clock_timestamp(), failures = 0, retry_at = NULL
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION reyearn.catch_up_of(int, bigint, int) IS
+    'does a step of what an attachment has to catch up with; returns with how many rows it is done, 0: there is nothing to do now';
+
+CREATE FUNCTION reyearn.catch_up(attachment_id bigint, most int) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.catch_up(bigint, int) IS 'catch_up_of the caller''s tenant, as the owner of the extension';
+
+-- For the worker.
+
+CREATE FUNCTION reyearn.next_catch_up(OUT tenant_id int, OUT attachment_id bigint, OUT due_at timestamptz)
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    BEGIN ATOMIC
+        WITH due AS (
+            SELECT c.tenant_id, c.attachment_id, coalesce(c.retry_at, '-infinity') AS due_at, c.time_worked
+              FROM reyearn.catch_ups AS c
+              JOIN reyearn.attached_columns AS a ON a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id
+             WHERE NOT c.is_swept
+                OR EXISTS (SELECT FROM reyearn.attached_tables AS t
+                             JOIN reyearn.model_versions AS v ON v.tenant_id = t.model_tenant_id AND v.model_id = t.model_id AND v.is_live
+                            WHERE t.tenant_id = c.tenant_id AND t.attachment_id = c.attachment_id)
+                   AND EXISTS (SELECT FROM reyearn.waiting_rows AS w
+                                WHERE w.tenant_id = c.tenant_id AND w.attachment_id = c.attachment_id AND NOT w.is_refused)
+        )
+        SELECT CASE WHEN d.due_at <= clock_timestamp() THEN d.tenant_id END,
+               CASE WHEN d.due_at <= clock_timestamp() THEN d.attachment_id END, d.due_at
+          FROM due AS d
+         ORDER BY d.due_at > clock_timestamp(), CASE WHEN d.due_at <= clock_timestamp() THEN d.time_worked END NULLS FIRST, d.due_at
+         LIMIT 1;
+    END;
+COMMENT ON FUNCTION reyearn.next_catch_up() IS
+    'the attachment whose turn it is to catch up; without one, when the next is due';
+
+CREATE FUNCTION reyearn.postpone_catch_up(tenant_id int, attachment_id bigint, message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE reyearn.catch_ups AS c
+       SET failures = CASE WHEN message IS NULL THEN c.failures ELSE c.failures + 1 END, time_worked = clock_timestamp(),
+           retry_at = clock_timestamp() + CASE WHEN message IS NULL THEN interval '1 s'
+                                               ELSE least(interval '5 s' * power(2::float8, least(c.failures, 20)), interval '1 h') END
+      FROM (SELECT FROM reyearn.catch_ups AS f
+             WHERE f.tenant_id = tenant_id AND f.attachment_id = attachment_id
+               FOR NO KEY UPDATE SKIP LOCKED) AS free
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+    IF message IS NOT NULL THEN
+        PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, message);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.postpone_catch_up(int, bigint, text) IS
+    'has an attachment try again later: a second later or, after an error, each time later still';
+
+-- For people.
+
+CREATE FUNCTION reyearn.queue_relabel_of(tenant_id int, attachment_id bigint, only_below real) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    live bigint;
+    queued bigint;
+    refused bigint;
+BEGIN
+    SELECT v.version_id INTO live
+      FROM reyearn.attached_tables AS a
+      JOIN reyearn.model_versions AS v ON v.tenant_id = a.model_tenant_id AND v.model_id = a.model_id AND v.is_live
+     WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id;
+    IF NOT FOUND THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'the model of the attachment has no live version',
+            HINT = 'Call reyearn_train().';
+    END IF;
+    INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key)
+    SELECT r.tenant_id, r.attachment_id, r.key
+      FROM reyearn.attached_rows AS r
+     WHERE r.tenant_id = tenant_id AND r.attachment_id = attachment_id AND r.version_id <> live
+       AND (only_below IS NULL OR r.probability < only_below)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    UPDATE reyearn.waiting_rows AS w SET is_refused = false
+     WHERE w.tenant_id = tenant_id AND w.attachment_id = attachment_id AND w.is_refused;
+    GET DIAGNOSTICS refused = ROW_COUNT;
+    UPDATE reyearn.catch_ups AS c SET failures = 0, retry_at = NULL
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id AND c.retry_at IS NOT NULL;
+    RETURN queued + refused;
+END
+$$;
+COMMENT ON FUNCTION reyearn.queue_relabel_of(int, bigint, real) IS
+    'has rows that an earlier version has labelled, and rows that were refused, labelled anew; returns their number';
+
+CREATE FUNCTION reyearn.queue_relabel(attachment_id bigint, only_below real) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.queue_relabel(bigint, real) IS 'queue_relabel_of the caller''s tenant, as the owner of the extension';
+
+CREATE FUNCTION reyearn.own_attachments(relation regclass) RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF relation IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = '"relation" must not be NULL';
+    ELSIF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation), 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', relation);
+    END IF;
+    RETURN QUERY
+    SELECT c.attachment_id FROM reyearn.attached_columns AS c
+     WHERE c.tenant_id = reyearn.current_tenant() AND c.relation = relation
+     ORDER BY c.attachment_id;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING
+            MESSAGE = format('table %s is not attached', relation),
+            HINT = 'SELECT * FROM reyearn.attachments; lists what is attached.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.own_attachments(regclass) IS 'attachments of a table that belongs to the caller; an error if there are none';
+
+CREATE FUNCTION reyearn.is_catching_up(attachment_id bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    BEGIN ATOMIC
+        SELECT EXISTS (SELECT FROM reyearn.catch_ups AS c
+                        WHERE c.tenant_id = reyearn.current_tenant() AND c.attachment_id = $1 AND NOT c.is_swept)
+            OR EXISTS (SELECT FROM reyearn.waiting_rows AS w
+                        WHERE w.tenant_id = reyearn.current_tenant() AND w.attachment_id = $1 AND NOT w.is_refused)
+               AND EXISTS (SELECT FROM reyearn.attached_tables AS a
+                            WHERE a.tenant_id = reyearn.current_tenant() AND a.attachment_id = $1
+                              AND (a.model_tenant_id <> a.tenant_id
+                                   OR EXISTS (SELECT FROM reyearn.model_versions AS v
+                                               WHERE v.tenant_id = a.model_tenant_id AND v.model_id = a.model_id AND v.is_live)));
+    END;
+COMMENT ON FUNCTION reyearn.is_catching_up(bigint) IS 'whether an attachment of the caller''s tenant has something to do in the background';
+
+CREATE FUNCTION reyearn.catch_up_or_leave(attachment_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_left_to_worker CONSTANT boolean := (SELECT b.is_possible AND b.most_workers > 0 FROM reyearn.background() AS b);
+    done bigint := 0;
+BEGIN
+    WHILE reyearn.is_catching_up(attachment_id) LOOP
+        IF is_left_to_worker AND done >= 2000 THEN
+            PERFORM reyearn.announce_work();
+            EXIT;
+        END IF;
+        done := done + nullif(reyearn.catch_up(attachment_id, 1000), 0);
+        EXIT WHEN done IS NULL;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION reyearn.catch_up_or_leave(bigint) IS
+    'has an attachment catch up: with a small table at once, with a large one in the background unless nothing works there';
+
+CREATE FUNCTION reyearn_catch_up(relation regclass) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    attachment bigint;
+    step bigint;
+    done bigint := 0;
+BEGIN
+    FOR attachment IN SELECT * FROM reyearn.own_attachments(relation) LOOP
+        WHILE reyearn.is_catching_up(attachment) LOOP
+            step := reyearn.catch_up(attachment, 1000);
+            EXIT WHEN step = 0;
+            done := done + step;
+        END LOOP;
+    END LOOP;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION reyearn_catch_up(regclass) IS
+    'do now what attachments of a table have to do in the background: look at the rows that were there, and label those that wait; returns the number of steps, a row each';
+
+CREATE FUNCTION reyearn_relabel(relation regclass, only_below real DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    attachment bigint;
+    queued bigint := 0;
+BEGIN
+    IF NOT coalesce(only_below BETWEEN 0 AND 1, true) THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('"only_below" must be a probability between 0 and 1, not %s', only_below);
+    END IF;
+    FOR attachment IN SELECT * FROM reyearn.own_attachments(relation) LOOP
+        queued := queued + reyearn.queue_relabel(attachment, only_below);
+        PERFORM reyearn.catch_up_or_leave(attachment);
+    END LOOP;
+    RETURN queued;
+END
+$$;
+COMMENT ON FUNCTION reyearn_relabel(regclass, real) IS
+    'have rows labelled anew that an earlier version of the model has labelled, only_below: with less than this probability; and those whose label the table has refused. What people have labelled stays. Returns the number of rows';
+

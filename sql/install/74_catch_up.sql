@@ -164,7 +164,7 @@ AS $$
 DECLARE
     key text[];
 BEGIN
-    IF keys IS NOT NULL THEN
+    IF cardinality(keys) > 0 THEN
         FOREACH key SLICE 1 IN ARRAY keys LOOP
             RETURN NEXT key;
         END LOOP;
@@ -521,15 +521,16 @@ CREATE FUNCTION reyearn.catch_up_or_leave(attachment_id bigint) RETURNS void
 AS $$
 DECLARE
     is_left_to_worker CONSTANT boolean := (SELECT b.is_possible AND b.most_workers > 0 FROM reyearn.background() AS b);
+    step bigint;
     done bigint := 0;
 BEGIN
     WHILE reyearn.is_catching_up(attachment_id) LOOP
-        IF is_left_to_worker AND done >= 2000 THEN
+        step := CASE WHEN is_left_to_worker AND done >= 2000 THEN 0 ELSE reyearn.catch_up(attachment_id, 1000) END;
+        IF step = 0 THEN
             PERFORM reyearn.announce_work();
             EXIT;
         END IF;
-        done := done + nullif(reyearn.catch_up(attachment_id, 1000), 0);
-        EXIT WHEN done IS NULL;
+        done := done + step;
     END LOOP;
 END
 $$;

@@ -55,6 +55,7 @@ DECLARE
     used record;
     id bigint;
 BEGIN
+    PERFORM reyearn.current_tenant();    -- its errors come first
     IF num_nulls(relation, text_column, label_column, existing) > 0 THEN
         RAISE null_value_not_allowed USING
             MESSAGE = format('"%s" must not be NULL',

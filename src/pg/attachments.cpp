@@ -106,6 +106,13 @@ std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oi
   return attachment;
 }
 
+bool is_anything_attached() {
+  IndexScan s = begin_scan("attached_tables", "attached_tables_pkey", nullptr, 0, GetActiveSnapshot());
+  const bool is_any = HeapTupleIsValid(next_row(s));
+  end_scan(s);
+  return is_any;
+}
+
 namespace {
 
 IndexScan begin_rows(const Attachment& attachment, Datum key) {

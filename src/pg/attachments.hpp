@@ -39,6 +39,9 @@ std::shared_ptr<const Attachment> known_attachment(std::int64_t attachment_id, O
 // above it. Throws PgError, Error.
 std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oid relation, Snapshot snapshot);
 
+// Whether any table of any tenant was ever attached. May raise PostgreSQL errors.
+bool is_anything_attached();
+
 // What we wrote last into a row. Functions from here on may raise PostgreSQL errors and hold no C++ objects.
 struct WrittenLabel {
   Datum label;  // text, in the current context

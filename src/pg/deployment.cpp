@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "pg/announcements.hpp"
+#include "pg/attachments.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
 #include "pg/shared_models.hpp"
@@ -114,7 +115,11 @@ PGDLLEXPORT Datum reyearn_version_changed(PG_FUNCTION_ARGS) {
     if (after.is_live) note(after.model);
   });
   const bool is_new = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !before.is_live;
-  if (after.is_live && is_new) announce(Announcement::kModel, after.model.model_id);
+  if (after.is_live && is_new) {
+    announce(Announcement::kModel, after.model.model_id);
+    // Rows may wait for it.
+    if (is_anything_attached()) announce(Announcement::kWork, after.model.model_id);
+  }
   return PointerGetDatum(nullptr);
 }
 

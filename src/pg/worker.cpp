@@ -142,6 +142,7 @@ void Worker::run() {
 bool Worker::work() {
   Job job;
   while (!has_to_go()) {
+    if (!PostmasterIsAlive()) proc_exit(1);
     waiting_ = Waiting::kNobody;
     background().take_flag();
     postpone(background().given_up());

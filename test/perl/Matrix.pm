@@ -160,7 +160,7 @@ our %objects = (
 	# Tables and views.
 	(map { ("reyearn.$_" => table($_)) }
 		qw(tenants classes merged_classes observations annotation_history models model_versions
-		experiments runs run_labels news attached_tables attached_rows)),
+		experiments runs run_labels news attached_tables attached_rows waiting_rows catch_ups)),
 	'reyearn.annotations' => table('annotations', sees => 'giver'),    # whose version predicted
 	'reyearn.model_shares' => table('model_shares', sees => 'taker'),
 	'reyearn.model_images' => table('model_images', row => q{concat_ws(' ', t.tenant_id, t.version_id, t.kind, t.chunk_no, md5(t.data))}),
@@ -224,6 +224,7 @@ HINT:  Name one of them, or set reyearn.default_model.)) ],
 		call('SELECT reyearn.usable_tenants()', own => '{{o.tenant}}', none => '{}', oracle => 'SELECT array_agg(t ORDER BY t) FROM unnest(ARRAY[{tenants}]) AS t', several => 'own') ],
 	'reyearn.sees_all_tenants()' => [ call('SELECT reyearn.sees_all_tenants()', map { $_ => 'f' } qw(own none several choice)) ],
 	'reyearn.acting_role()' => [ constant('SELECT reyearn.acting_role()', '{acting}') ],
+	'reyearn.trigger_arguments(bytea)' => [ constant(q{SELECT (reyearn.trigger_arguments('12\000version\000'))[2]}, 'version') ],
 	'reyearn.content_hash(text)' => [ constant(q{SELECT reyearn.content_hash('abc') = sha256('abc')}, 't') ],
 	'reyearn.parse_label(text)' => [ constant(q{SELECT reyearn.parse_label('a.b')}, 'a.b') ],
 	'reyearn.same_label(ltree,ltree)' => [ constant(q{SELECT reyearn.same_label('a.b', 'a.b')}, 't') ],
@@ -313,12 +314,15 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 	'reyearn.learn_label(text,text,text,text[])' => [
 		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), matrix.asked('secret.mail'))}, own => '', missing => $no_mail),
 		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), NULL, matrix.asked('secret.mail'), ARRAY[matrix.asked('secret.home')])}, own => '', missing => '') ],
+	'reyearn.learn_labels(text[],text[])' => [
+		call(q{SELECT reyearn.learn_labels(ARRAY[matrix.own('secret mail 1')], ARRAY[matrix.asked('secret.mail')])}, own => '{}', missing => '{{w}secret.mail}') ],
+	'reyearn.note_learned(bigint,text[])' => [ call(q{SELECT reyearn.note_learned(matrix.id('att'), '{{9}}')}, own => '', missing => '') ],
 	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[format('%s', t.id) COLLATE "C"]}) ],
 	'reyearn_confirm_row(regclass,text[])' => [ call(q{SELECT reyearn_confirm_row('matrix.inbox', '1')},
 		own => qq(42704: table matrix.inbox is not attached to a model that learns\n$attached_hint)) ],
 
 	# What trainers may call.
-	'reyearn_attach(regclass,name,name,text,text)' => [
+	'reyearn_attach(regclass,name,name,text,text,name,name)' => [
 		that_predicts(q{SELECT reyearn_attach('matrix.inbox', 'body', 'label', {model})}, '', ''),
 		call(q{SELECT reyearn_attach('matrix.ids', 'word', 'kind', 'x')}, own => '42501: must be owner of table ids') ],
 	'reyearn_detach(regclass,name)' => [ call(q{SELECT reyearn_detach('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
@@ -330,8 +334,19 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 	# Which model it is, is asked when it is used.
 	'reyearn.put_attachment(regclass,name,integer,bigint)' => [
 		call(q{SELECT reyearn.put_attachment('matrix.inbox', 'label', matrix.id('tenant')::int, matrix.id('model')) > 0}, own => 't', missing => 't') ],
-	'reyearn.confirm_existing(regclass,name,name,bigint)' => [ call(q{SELECT reyearn.confirm_existing('matrix.inbox', 'body', 'label', 1)}, own => '') ],
-	'reyearn.label_existing(regclass,name,name,bigint,text)' => [ call(q{SELECT reyearn.label_existing('matrix.inbox', 'body', 'label', 1, 'x')}, own => '') ],
+	'reyearn.check_prediction_column(regclass,name,regtype[])' => [ constant(q{SELECT reyearn.check_prediction_column('matrix.inbox', 'body', '{text}')}, '') ],
+	'reyearn.create_attachment_triggers(regclass,bigint,name,name,name,name)' => [
+		constant(q{SELECT reyearn.create_attachment_triggers('matrix.ids', 1, 'word', 'kind', NULL, NULL)}, '42501: permission denied for table ids') ],
+	'reyearn.begin_catch_up(bigint,boolean)' => [ call(q{SELECT reyearn.begin_catch_up(matrix.id('att'), true)}, own => '', missing => '') ],
+	'reyearn.is_catching_up(bigint)' => [ call(q{SELECT reyearn.is_catching_up(matrix.id('att'))}, own => 'f', missing => 'f') ],
+	'reyearn.catch_up(bigint,integer)' => [ call(q{SELECT reyearn.catch_up(matrix.id('att'), 10)}, own => '0', missing => '0') ],
+	'reyearn.catch_up_or_leave(bigint)' => [ call(q{SELECT reyearn.catch_up_or_leave(matrix.id('att'))}, own => '', missing => '') ],
+	'reyearn.queue_relabel(bigint,real)' => [
+		call(q{SELECT reyearn.queue_relabel(matrix.id('att'), NULL)}, own => '1', missing => "55000: the model of the attachment has no live version\nHINT:  Call reyearn_train().") ],
+	'reyearn.own_attachments(regclass)' => [ call(q{SELECT count(*) FROM reyearn.own_attachments('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
+	'reyearn_catch_up(regclass)' => [ call(q{SELECT reyearn_catch_up('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
+	'reyearn_relabel(regclass,real)' => [ call(q{SELECT reyearn_relabel('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
+	'reyearn.announce_work()' => [ constant('SELECT reyearn.announce_work()', '') ],
 	(map { ("reyearn.$_()" => [ constant("SELECT reyearn.$_()", 'XX000: not called by a trigger') ]) } qw(label_row learn_row)),
 	'reyearn_create_model(text,text,text,text,jsonb,integer,interval,text,integer)' => [
 		call(q{SELECT reyearn_create_model(matrix.asked('secret_model')) > 0}, own => qq(42710: model "{w}secret_model" already exists\nHINT:  Change it with reyearn_alter_model().), missing => 't'),
@@ -407,7 +422,13 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 		reyearn.news_of_move(integer,ltree,ltree) reyearn.merge_class(integer,bigint,bigint) reyearn.move_branch_of(integer,ltree,ltree)
 		reyearn.delete_classes_of(integer,bigint[]) reyearn.delete_model_of(integer,bigint) reyearn.delete_observation_of(integer,bigint)
 		reyearn.delete_share_of(integer,bigint,integer) reyearn.make_live_of(integer,bigint,integer,boolean)
-		reyearn.count_models(integer) reyearn.note_attachment_error(integer,bigint,text) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
+		reyearn.count_models(integer) reyearn.note_attachment_error(integer,bigint,text)
+		reyearn.attachment_queries(integer,bigint) reyearn.read_rows(regclass,text,text[],integer) reyearn.lock_rows(regclass,text,text[],integer)
+		reyearn.write_labels(regclass,bigint,text,text[]) reyearn.check_attachment(regclass,bigint) reyearn.learn_labels_of(regclass,bigint,text[],text[])
+		reyearn.wait_for_label(integer,bigint,text[]) reyearn.each_key(text[]) reyearn.note_learned_of(integer,bigint,text[]) reyearn.sweep(integer,bigint,integer)
+		reyearn.label_one_by_one(integer,bigint,regclass,text,text[]) reyearn.take_waiting(integer,bigint,integer) reyearn.finish_waiting(integer,bigint,text[])
+		reyearn.label_waiting(integer,bigint,integer) reyearn.catch_up_of(integer,bigint,integer) reyearn.next_catch_up()
+		reyearn.postpone_catch_up(integer,bigint,text) reyearn.queue_relabel_of(integer,bigint,real) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
 	refused(map { "reyearn.$_()" } qw(
 		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added own_attachment
 		record_deleted record_inserted record_updated refuse_inbox_change run_ended tenants_changed version_changed)));
@@ -516,6 +537,7 @@ my %kinds = (
 		WHERE body = '{W}secret letter mail'},
 	model => q{SELECT model_id FROM reyearn.models WHERE name = '{W}secret_model'},
 	shared => q{SELECT model_id FROM reyearn.models WHERE name = '{W}shared_model'},
+	att => q{SELECT attachment_id FROM reyearn.attached_tables WHERE relation = 'matrix.{W}secret_inbox'::regclass},
 	idle => q{SELECT model_id FROM reyearn.models WHERE name = '{W}secret_idle'},
 	version => q{SELECT version_id FROM reyearn.model_versions JOIN reyearn.models USING (tenant_id, model_id) WHERE name = '{W}secret_model' AND version = 2},
 	version1 => q{SELECT version_id FROM reyearn.model_versions JOIN reyearn.models USING (tenant_id, model_id) WHERE name = '{W}secret_model' AND version = 1},
@@ -566,6 +588,8 @@ sub fill_database
 		$sql .= qq{
 			UPDATE reyearn.classes SET title = '${word}secret title' WHERE label ~ '${word}secret.*';
 			UPDATE reyearn.runs SET reason = '${word}secret reason' WHERE tenant_id = (SELECT id FROM matrix.ids WHERE word = '$word' AND kind = 'tenant');
+			INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key, is_refused)
+			SELECT t.id, a.id, '{${word}secret}', true FROM matrix.ids AS t JOIN matrix.ids AS a USING (word) WHERE (t.word, t.kind, a.kind) = ('$word', 'tenant', 'att');
 			INSERT INTO reyearn.runs (tenant_id, model_id, outcome, reason, started_by)
 			SELECT t.id, m.id, 'failed', '${word}secret failure', '$member{$word}' FROM matrix.ids AS t JOIN matrix.ids AS m USING (word) WHERE (t.word, t.kind, m.kind) = ('$word', 'tenant', 'model');
 			SET ROLE $member{$word};
@@ -1025,7 +1049,8 @@ sub _refusals
 	{
 		my ($schema, $name, $types) = ($1, $2, $3);
 		my %argument = (text => "'x'", name => "'x'", boolean => 'true', jsonb => "'{}'", regrole => "'alice'::regrole",
-			ltree => "'a'::ltree", 'bigint[]' => "'{1}'::bigint[]");
+			ltree => "'a'::ltree", 'bigint[]' => "'{1}'::bigint[]", 'text[]' => "'{x}'::text[]",
+			regclass => "'matrix.inbox'::regclass");
 		my $arguments = join ', ', map { $argument{$_} // 1 } split /,/, $types;
 		return [ constant("SELECT $schema$name($arguments)", "42501: permission denied for function $name") ];
 	}

@@ -56,6 +56,14 @@ LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment
   return place->second;
 }
 
+void move_labelled_statement(CommandId from, CommandId to, std::int64_t attachment_id) {
+  auto statement = statements().extract({from, attachment_id});
+  if (statement.empty()) return;
+  statement.key().first = to;
+  statements().erase(statement.key());
+  statements().insert(std::move(statement));
+}
+
 void forget_labelled_statements() { statements().clear(); }
 
 }  // namespace reyearn::pg

@@ -65,6 +65,9 @@ struct LabelledStatement {
 // Valid until the transaction ends, or many statements within each other have followed.
 LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment_id);
 
+// The rows of a statement are written by another command than was expected.
+void move_labelled_statement(CommandId from, CommandId to, std::int64_t attachment_id);
+
 // At the end of a transaction. Raises no errors.
 void forget_labelled_statements();
 

@@ -497,8 +497,15 @@ PGDLLEXPORT Datum reyearn_label_row(PG_FUNCTION_ARGS) {
   if (is_restoring() || call.columns.key_count == 0) return PointerGetDatum(call.row);
   return PointerGetDatum(guard([&]() -> HeapTuple {
     // Rows are written by the command that the statement's snapshot was taken for.
-    LabelledStatement& statement = statement_of(call, GetActiveSnapshot()->curcid);
-    return call.is_insert() ? label_inserted(call, statement) : label_updated(call, statement);
+    const CommandId command = GetActiveSnapshot()->curcid;
+    LabelledStatement& statement = statement_of(call, command);
+    const HeapTuple row = call.is_insert() ? label_inserted(call, statement) : label_updated(call, statement);
+    // But those of a subscription by the one that is current then: a subtransaction in between counts as one.
+    if (IsLogicalWorker()) {
+      const CommandId now = pg_call([] { return GetCurrentCommandId(false); });
+      if (now != command) move_labelled_statement(command, now, call.columns.attachment_id);
+    }
+    return row;
   }));
 }
 

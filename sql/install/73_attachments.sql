@@ -10,6 +10,7 @@ CREATE TABLE reyearn.attached_tables (
     model_tenant_id  int          NOT NULL,
     model_id         bigint       NOT NULL,
     owner            regrole      NOT NULL,
+    times_attached   int          NOT NULL DEFAULT 1,
     is_attached      boolean      NOT NULL DEFAULT true,
     last_error       text,
     last_error_time  timestamptz,
@@ -24,6 +25,7 @@ COMMENT ON COLUMN reyearn.attached_tables.label_column IS 'name of the label col
 COMMENT ON COLUMN reyearn.attached_tables.model_tenant_id IS 'tenant that owns the model; another one when the model is shared';
 COMMENT ON COLUMN reyearn.attached_tables.model_id IS 'model that predicts the labels';
 COMMENT ON COLUMN reyearn.attached_tables.owner IS 'role that attached it: its triggers act with the rights of this role';
+COMMENT ON COLUMN reyearn.attached_tables.times_attached IS 'how often it was attached: once, or again after reyearn_detach()';
 COMMENT ON COLUMN reyearn.attached_tables.is_attached IS 'false once it was detached';
 COMMENT ON COLUMN reyearn.attached_tables.last_error IS 'why rows could not be labelled or learned from, the last time';
 COMMENT ON COLUMN reyearn.attached_tables.last_error_time IS 'when that was';
@@ -39,7 +41,7 @@ CREATE TABLE reyearn.attached_rows (
     class_id       bigint,
     version_id     bigint,
     probability    real     CHECK (probability BETWEEN 0 AND 1),
-    is_learned     boolean  NOT NULL DEFAULT false,
+    learned_in     int,
     PRIMARY KEY (tenant_id, attachment_id, key),
     CHECK (num_nulls(label, class_id, version_id, probability) IN (0, 4))
 );
@@ -53,7 +55,7 @@ COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was predicted and w
 COMMENT ON COLUMN reyearn.attached_rows.class_id IS 'class that was predicted: it may have another label now';
 COMMENT ON COLUMN reyearn.attached_rows.version_id IS 'version of the model that predicted it';
 COMMENT ON COLUMN reyearn.attached_rows.probability IS 'its probability';
-COMMENT ON COLUMN reyearn.attached_rows.is_learned IS 'whether a label that a person gave the row was learned';
+COMMENT ON COLUMN reyearn.attached_rows.learned_in IS 'how often the table had been attached when a label that a person gave the row was last learned; NULL: none was';
 
 CREATE TABLE reyearn.waiting_rows (
     tenant_id      int      NOT NULL DEFAULT reyearn.current_tenant(),
@@ -250,7 +252,7 @@ SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS la
          FROM pg_class AS part
         WHERE part.oid = a.relation OR part.oid IN (SELECT tree.relid FROM pg_partition_tree(a.relation) AS tree)) AS size
  CROSS JOIN LATERAL (
-       SELECT count(*) AS n, count(r.label) AS labelled, count(*) FILTER (WHERE r.is_learned) AS learned
+       SELECT count(*) AS n, count(r.label) AS labelled, count(r.learned_in) AS learned
          FROM reyearn.attached_rows AS r
         WHERE r.tenant_id = a.tenant_id AND r.attachment_id = a.attachment_id) AS known
  CROSS JOIN LATERAL (
@@ -473,8 +475,8 @@ DECLARE
     id bigint;
 BEGIN
     UPDATE reyearn.attached_tables AS a
-       SET model_tenant_id = model_tenant_id, model_id = model_id, is_attached = true, last_error = NULL,
-           last_error_time = NULL
+       SET model_tenant_id = model_tenant_id, model_id = model_id, times_attached = a.times_attached + 1,
+           is_attached = true, last_error = NULL, last_error_time = NULL
      WHERE a.tenant_id = tenant AND a.relation = relation AND a.label_column = label_column
        AND NOT EXISTS (SELECT FROM reyearn.attached_columns AS c
                         WHERE c.tenant_id = tenant AND c.attachment_id = a.attachment_id)

@@ -176,10 +176,13 @@ COMMENT ON FUNCTION reyearn.each_key(text[]) IS 'the rows of a text[][]';
 CREATE FUNCTION reyearn.note_learned_of(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
-        INSERT INTO reyearn.attached_rows AS r (tenant_id, attachment_id, key, is_learned)
-        SELECT $1, $2, k, true FROM reyearn.each_key(keys) AS k
-         WHERE octet_length(array_to_string(k, '')) < 1900    -- others are not remembered either: see attachments.cpp
-        ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET is_learned = true WHERE NOT r.is_learned;
+        INSERT INTO reyearn.attached_rows AS r (tenant_id, attachment_id, key, learned_in)
+        SELECT $1, $2, k, a.times_attached
+          FROM reyearn.attached_tables AS a, reyearn.each_key(keys) AS k
+         WHERE a.tenant_id = $1 AND a.attachment_id = $2
+           AND octet_length(array_to_string(k, '')) < 1900    -- others are not remembered either: see attachments.cpp
+        ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET learned_in = excluded.learned_in
+         WHERE r.learned_in IS DISTINCT FROM excluded.learned_in;
     END;
 COMMENT ON FUNCTION reyearn.note_learned_of(int, bigint, text[]) IS 'remembers that labels that people gave to rows were learned';
 
@@ -195,31 +198,35 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     progress reyearn.catch_ups;
+    attachment reyearn.attached_tables;
     queries record;
     found record;
     unknown text[];
 BEGIN
+    SELECT a.* INTO attachment FROM reyearn.attached_tables AS a WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id;
     SELECT c.* INTO progress FROM reyearn.catch_ups AS c WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
     SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
-    -- One snapshot for the rows and for what was written into them.
+    -- One snapshot for the rows and for what is known of them. What was learned since the table was attached is not learned
+    -- again: the text may have changed.
     SELECT count(*) AS n, array_agg(r.key ORDER BY r.place) AS keys,
-           array_agg(r.key) FILTER (WHERE r.label IS NULL AND w.label IS NULL) AS unlabelled,
-           array_agg(r.key) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS labelled,
-           array_agg(r.body) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS bodies,
-           array_agg(r.label) FILTER (WHERE r.label IS DISTINCT FROM w.label AND r.label IS NOT NULL) AS labels
+           array_agg(r.key) FILTER (WHERE said.nothing) AS unlabelled,
+           array_agg(r.key) FILTER (WHERE said.is_new) AS labelled,
+           array_agg(r.body) FILTER (WHERE said.is_new) AS bodies,
+           array_agg(r.label) FILTER (WHERE said.is_new) AS labels
       INTO found
       FROM reyearn.read_rows(queries.relation, queries.read_next, progress.position, most)
            WITH ORDINALITY AS r (key, body, label, place)
-      LEFT JOIN LATERAL (SELECT a.label FROM reyearn.attached_rows AS a
-                          WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id AND a.key = r.key
-                          LIMIT 1) AS w ON true;
+      LEFT JOIN LATERAL (SELECT k.label, k.learned_in FROM reyearn.attached_rows AS k
+                          WHERE k.tenant_id = tenant_id AND k.attachment_id = attachment_id AND k.key = r.key
+                          LIMIT 1) AS known ON true
+     CROSS JOIN LATERAL (SELECT r.label IS NULL AND known.label IS NULL AS nothing,
+                                r.label IS NOT NULL AND r.label IS DISTINCT FROM known.label
+                                AND known.learned_in IS DISTINCT FROM attachment.times_attached AS is_new) AS said;
     INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key)
     SELECT tenant_id, attachment_id, k FROM reyearn.each_key(found.unlabelled) AS k
      WHERE octet_length(array_to_string(k, '')) < 1900
     ON CONFLICT DO NOTHING;
-    IF progress.confirms AND found.labelled IS NOT NULL
-       AND EXISTS (SELECT FROM reyearn.attached_tables AS a
-                    WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id AND a.model_tenant_id = tenant_id) THEN
+    IF progress.confirms AND found.labelled IS NOT NULL AND attachment.model_tenant_id = tenant_id THEN
         unknown := reyearn.learn_labels_of(queries.relation, attachment_id, found.bodies, found.labels);
         PERFORM reyearn.note_learned_of(tenant_id, attachment_id, array_agg(k.key))
            FROM reyearn.each_key(found.labelled) WITH ORDINALITY AS k (key, place)

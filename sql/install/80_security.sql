@@ -51,7 +51,8 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel']),
             -- The owner of an attachment is whoever writes the row: see own_attachment().
             ('trainer', 'INSERT (tenant_id, relation, label_column, model_tenant_id, model_id), '
-                        'UPDATE (label_column, model_tenant_id, model_id, is_attached, last_error, last_error_time)', 'TABLE',
+                        'UPDATE (label_column, model_tenant_id, model_id, times_attached, is_attached, last_error, '
+                        'last_error_time)', 'TABLE',
                 ARRAY['attached_tables']),
             ('trainer', 'INSERT (tenant_id, attachment_id, confirms), '
                         'UPDATE (confirms, position, rows_swept, is_swept, failures, retry_at)', 'TABLE', ARRAY['catch_ups']),

@@ -15,7 +15,7 @@ namespace reyearn::pg {
 namespace {
 
 // Column numbers, as in sql/install/73_attachments.sql.
-enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 5, kTablesModelId, kTablesOwner };
+enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 5, kTablesModelId, kTablesOwner, kTablesTimes };
 enum {
   kRowsTenantId = 1,
   kRowsId,
@@ -24,8 +24,8 @@ enum {
   kRowsClassId,
   kRowsVersionId,
   kRowsProbability,
-  kRowsIsLearned,
-  kRowsColumns = kRowsIsLearned
+  kRowsLearnedIn,
+  kRowsColumns = kRowsLearnedIn
 };
 
 constexpr std::size_t kMostKnown = 64;
@@ -44,6 +44,7 @@ struct Found {
   int model_tenant_id;
   std::int64_t model_id;
   Oid owner;
+  int times_attached;
   RowState state;
   const char* model = nullptr;
 };
@@ -59,6 +60,7 @@ Found find_row(std::int64_t attachment_id, Snapshot snapshot) {
     found.model_tenant_id = DatumGetInt32(column(s, row, kTablesModelTenantId));
     found.model_id = DatumGetInt64(column(s, row, kTablesModelId));
     found.owner = DatumGetObjectId(column(s, row, kTablesOwner));
+    found.times_attached = DatumGetInt32(column(s, row, kTablesTimes));
     found.state = state_of(s, row);
   }
   end_scan(s);
@@ -100,7 +102,7 @@ std::shared_ptr<const Attachment> find_attachment(std::int64_t attachment_id, Oi
   }
   auto attachment = std::make_shared<const Attachment>(
       Attachment{found.tenant_id, attachment_id, found.relation, found.model_tenant_id, found.model_id, found.owner,
-                 found.state, found.model != nullptr ? found.model : ""});
+                 found.times_attached, found.state, found.model != nullptr ? found.model : ""});
   known().push_front(attachment);
   if (known().size() > kMostKnown) known().pop_back();
   return attachment;
@@ -196,8 +198,8 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
                                 Int64GetDatum(predicted.class_id),
                                 Int64GetDatum(predicted.version_id),
                                 Float4GetDatum(predicted.probability),
-                                BoolGetDatum(false)};
-  bool nulls[kRowsColumns] = {};
+                                Datum{0}};
+  bool nulls[kRowsColumns] = {false, false, false, false, false, false, false, true};
   constexpr bool kReplaced[kRowsColumns] = {false, false, false, true, true, true, true, false};
   const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
   bool is_added = false;
@@ -213,7 +215,7 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
 void note_learned(const Attachment& attachment, Datum key) {
   if (!fits(key)) return;
   Datum values[kRowsColumns] = {Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key};
-  values[kRowsIsLearned - 1] = BoolGetDatum(true);
+  values[kRowsLearnedIn - 1] = Int32GetDatum(attachment.times_attached);
   bool nulls[kRowsColumns] = {false, false, false, true, true, true, true, false};
   constexpr bool kReplaced[kRowsColumns] = {false, false, false, false, false, false, false, true};
   const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);

@@ -26,6 +26,7 @@ struct Attachment {
   int model_tenant_id;
   std::int64_t model_id;
   Oid owner;
+  int times_attached;
   RowState state;
   std::string model;  // its name, as the owner calls it; empty: it was dropped
 

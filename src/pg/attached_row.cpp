@@ -173,9 +173,7 @@ RowIdentity identity_of(const AttachedColumns& columns, HeapTuple row, bool is_i
   return {hash, hash_of(columns, row, columns.text)};
 }
 
-RowIdentity identity_of_any_key(const AttachedColumns& columns, HeapTuple row) {
-  return {hash_combine64(3, hash_of(columns, row, columns.label)), hash_of(columns, row, columns.text)};
-}
+std::uint32_t label_hash(const AttachedColumns& columns, HeapTuple row) { return hash_of(columns, row, columns.label); }
 
 Datum key_of(const AttachedColumns& columns, HeapTuple row) {
   Datum parts[INDEX_MAX_KEYS];

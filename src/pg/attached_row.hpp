@@ -40,8 +40,7 @@ bool differ(const AttachedColumns& columns, AttrNumber column, const Value& a, c
 bool keys_differ(const AttachedColumns& columns, HeapTuple a, HeapTuple b);
 
 RowIdentity identity_of(const AttachedColumns& columns, HeapTuple row, bool is_insert);
-// Of an inserted row whatever its key.
-RowIdentity identity_of_any_key(const AttachedColumns& columns, HeapTuple row);
+std::uint32_t label_hash(const AttachedColumns& columns, HeapTuple row);
 
 // The primary key as text[]: each column as it is written out, whatever the settings of the session.
 Datum key_of(const AttachedColumns& columns, HeapTuple row);

@@ -36,10 +36,7 @@ void LabelledStatement::add(const RowIdentity& row, Origin origin, const Predict
   notes.emplace(row.key_and_label, LabelNote{origin, row.text, predicted});
 }
 
-const LabelNote* LabelledStatement::find(const RowIdentity& row) const {
-  const auto found = find_in(notes, row);
-  return found == notes.end() ? nullptr : &found->second;
-}
+bool LabelledStatement::has(const RowIdentity& row) const { return find_in(notes, row) != notes.end(); }
 
 std::optional<LabelNote> LabelledStatement::take(const RowIdentity& row) {
   const auto found = find_in(notes, row);

@@ -47,6 +47,12 @@ struct LabelNote {
   PredictedClass predicted;
 };
 
+// The label that the row inserted last got from us, by its hash.
+struct GivenLast {
+  std::uint32_t label;
+  PredictedClass predicted;
+};
+
 using LabelNotes = std::unordered_multimap<std::uint64_t, LabelNote>;
 
 // One statement, as far as one attachment is concerned.
@@ -54,11 +60,12 @@ struct LabelledStatement {
   std::shared_ptr<const Attachment> attachment;  // once it was looked up
   bool gave_up = false;                          // nothing more is predicted
   bool has_warned = false;
+  std::optional<GivenLast> given_last;           // until the statement's next row
   LabelNotes notes;
 
   void add(const RowIdentity& row, Origin origin, const PredictedClass& predicted = {});
-  // The note of a row; the second takes it out. Of a label that is ours, also if the text has changed since: it still is.
-  const LabelNote* find(const RowIdentity& row) const;
+  bool has(const RowIdentity& row) const;
+  // Takes the note of a row out. Of a label that is ours, also if the text has changed since: it still is.
   std::optional<LabelNote> take(const RowIdentity& row);
 };
 

@@ -48,7 +48,7 @@ struct Call {
   bool changes_label() const { return differ(columns, columns.label, old_label(), label()); }
   RowIdentity identity() const { return identity_of(columns, row, is_insert()); }
   RowIdentity identity_when_inserted() const { return identity_of(columns, row, true); }
-  RowIdentity identity_of_any_key() const { return reyearn::pg::identity_of_any_key(columns, row); }
+  std::uint32_t label_hash() const { return reyearn::pg::label_hash(columns, row); }
   // Whether an UPDATE may delete the row here and insert it into another partition: these have the key in their bounds.
   bool may_move() const { return trigger->tg_relation->rd_rel->relispartition && keys_differ(columns, old, row); }
 };
@@ -230,11 +230,7 @@ HeapTuple give_label(Call& call, LabelledStatement& statement, const Prediction&
   const RowIdentity row = pg_call([&] { return call.identity(); });
   statement.add(row, Origin::kReyearn, prediction.predicted);
   if (call.is_insert()) {
-    const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
-    const LabelNote* const known = statement.find(any_key);
-    if (known == nullptr || known->text != any_key.text) {
-      statement.add(any_key, Origin::kReyearn, prediction.predicted);
-    }
+    statement.given_last = GivenLast{pg_call([&] { return call.label_hash(); }), prediction.predicted};
   } else {
     note_move(call, statement, Origin::kReyearn, prediction.predicted);
   }
@@ -269,15 +265,13 @@ HeapTuple label_it(Call& call, LabelledStatement& statement) {
   return prediction ? give_label(call, statement, *prediction) : leave_unlabelled(call, statement);
 }
 
-// INSERT ... ON CONFLICT DO UPDATE SET label = excluded.label: what we gave the row that was not inserted, which may have
-// another key and another text, is ours. Returns whether it is.
-bool note_change(const Call& call, LabelledStatement& statement) {
+// INSERT ... ON CONFLICT DO UPDATE SET label = excluded.label: what we gave the row that was not inserted, and for which this
+// one is updated next, is ours; key and text may be others. Returns whether it is.
+bool note_change(const Call& call, LabelledStatement& statement, const std::optional<GivenLast>& excluded) {
   const RowIdentity row = pg_call([&] { return call.identity(); });
-  const RowIdentity any_key = pg_call([&] { return call.identity_of_any_key(); });
-  const LabelNote* const note = statement.find(any_key);
-  const bool is_ours = note != nullptr && note->origin == Origin::kReyearn;
+  const bool is_ours = excluded && excluded->label == pg_call([&] { return call.label_hash(); });
   if (is_ours) {
-    statement.add(row, Origin::kReyearn, note->predicted);
+    statement.add(row, Origin::kReyearn, excluded->predicted);
   } else {
     statement.add(row, Origin::kPerson);
   }
@@ -312,20 +306,22 @@ HeapTuple label_anew(Call& call, LabelledStatement& statement) {
 }
 
 HeapTuple label_inserted(Call& call, LabelledStatement& statement) {
+  statement.given_last.reset();
   if (call.label().is_null) return call.text().is_null ? call.row : label_it(call, statement);
   const RowIdentity row = pg_call([&] { return call.identity(); });
-  if (statement.find(row) == nullptr) statement.add(row, Origin::kPerson);
+  if (!statement.has(row)) statement.add(row, Origin::kPerson);
   return call.row;
 }
 
 HeapTuple label_updated(Call& call, LabelledStatement& statement) {
+  const std::optional<GivenLast> excluded = std::exchange(statement.given_last, std::nullopt);
   struct Changes {
     bool text;
     bool label;
   };
   const Changes changes = pg_call([&] { return Changes{call.changes_text(), call.changes_label()}; });
   if (changes.label) {
-    if (note_change(call, statement)) return call.row;
+    if (note_change(call, statement, excluded)) return call.row;
     return pg_call([&] { return without_prediction(call.columns, call.old, call.row); });
   }
   if (!changes.text && PredictsAnew::is_at(call.columns.attachment_id)) return label_anew(call, statement);
@@ -464,7 +460,6 @@ void learn_row(const Call& call) {
   const CommandId command = HeapTupleHeaderGetCmin(call.row->t_data);
   LabelledStatement& statement = statement_of(call, command);
   const std::optional<LabelNote> note = statement.take(pg_call([&] { return call.identity(); }));
-  if (note && call.is_insert()) (void)statement.take(pg_call([&] { return call.identity_of_any_key(); }));
   if (!note) {
     if (!call.is_insert() && pg_call([&] { return keys_differ(call.columns, call.old, call.row); })) {
       follow_key(call, statement);

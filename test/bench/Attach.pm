@@ -36,6 +36,41 @@ sub bulk_costs
 	return map { median(@{ $cost{$_} }) } qw(plain attached);
 }
 
+# A step of the worker is a transaction: rows are locked as long as it takes.
+sub measure_steps
+{
+	my ($set) = @_;
+	sql($set, q{
+		SELECT reyearn_detach('plain');
+		TRUNCATE plain, reyearn.attached_rows;
+		INSERT INTO plain (body) TABLE texts;
+		VACUUM ANALYZE plain;
+		SELECT reyearn_create_model('later', algorithm => 'naive_bayes');
+		SELECT reyearn_attach('plain', 'body', 'label', 'later');
+		SELECT outcome FROM reyearn_train('later');
+		CREATE TABLE steps (n bigint, seconds float8)});
+	sql($set, q{
+		DO $do$
+		DECLARE
+		    attachment bigint := (SELECT max(attachment_id) FROM reyearn.catch_ups);
+		    started timestamptz;
+		    n bigint;
+		BEGIN
+		    LOOP
+		        started := clock_timestamp();
+		        n := reyearn.catch_up_of(0, attachment, 1000);
+		        COMMIT;
+		        EXIT WHEN n = 0;
+		        INSERT INTO steps VALUES (n, extract(epoch FROM clock_timestamp() - started));
+		    END LOOP;
+		END
+		$do$});
+	my ($rate, $median, $longest) = split /\|/, sql($set, 'SELECT sum(n) / sum(seconds), 1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), 1000 * max(seconds) FROM steps');
+	say_line '';
+	say_line 'labelling in steps of 1,000 rows: %.0f rows a second; a step locks its rows for %.0f ms, the longest for %.0f ms', $rate, $median, $longest;
+	return;
+}
+
 sub measure_attach
 {
 	my $set = 'attach';
@@ -49,7 +84,8 @@ sub measure_attach
 		CREATE TABLE plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, label text);
 		CREATE TABLE attached (LIKE plain INCLUDING ALL);
 		SELECT reyearn_attach('attached', 'body', 'label');
-		CREATE TABLE texts AS SELECT body FROM test, generate_series(1, 500) WHERE octet_length(body) BETWEEN 225 AND 245 LIMIT $rows;
+		CREATE TABLE texts AS SELECT left(body, 228) || to_char(row_number() OVER (), 'FM000000') AS body
+		  FROM test, generate_series(1, 500) WHERE octet_length(body) BETWEEN 225 AND 245 LIMIT $rows;
 		COPY texts TO '$directory/texts'});
 	say_line '';
 	say_line '%-46s %11s %11s %11s', 'microseconds of server CPU a row', 'plain', 'attached', 'more';
@@ -65,10 +101,11 @@ sub measure_attach
 	say_cost('INSERT ... SELECT', bulk_costs($set, $rows, 'INSERT INTO {table} (body) SELECT body FROM texts'));
 	say_line '';
 	say_line '%-46s %11s', "attaching a table of $rows rows", 'seconds';
-	sql($set, q{TRUNCATE plain; INSERT INTO plain (body) SELECT body || id FROM (SELECT body, row_number() OVER () AS id FROM texts) AS t});
+	sql($set, q{TRUNCATE plain; INSERT INTO plain (body) TABLE texts; VACUUM ANALYZE plain});
 	say_line '%-46s %11.1f', 'that have no label', seconds(sub { sql($set, q{SELECT reyearn_attach('plain', 'body', 'label')}) });
 	sql($set, q{SELECT reyearn_detach('plain'); TRUNCATE reyearn.attached_rows});
 	say_line '%-46s %11.1f', 'that people have labelled', seconds(sub { sql($set, q{SELECT reyearn_attach('plain', 'body', 'label')}) });
+	measure_steps($set);
 	return;
 }
 

@@ -267,6 +267,28 @@ ALTER TABLE inbox DROP CONSTRAINT inbox_pkey;
 INSERT INTO inbox VALUES (7, 'the agenda') RETURNING label;
 DROP TABLE inbox, thief, misuse;
 
+-- Constraints on the label column: what they refuse is left out.
+CREATE TABLE kinds (name varchar(40) PRIMARY KEY);
+INSERT INTO kinds VALUES ('mail.work'), ('mail.junk');
+CREATE TABLE bound (id int PRIMARY KEY, body text CHECK (body <> ''), label text REFERENCES kinds, kind text CHECK (kind IN ('mail.work', 'mail.home', 'mail.junk')));
+SELECT reyearn_attach('bound', 'body', 'label', 'mail');
+INSERT INTO kinds VALUES ('mail.home');
+SELECT reyearn_attach('bound', 'body', 'label', 'mail'), reyearn_attach('bound', 'body', 'kind', 'mail');
+INSERT INTO bound VALUES (1, 'the agenda'), (2, 'bread') RETURNING *;
+DELETE FROM bound;
+DELETE FROM kinds WHERE name = 'mail.home';
+INSERT INTO bound VALUES (1, 'the agenda'), (2, 'bread'), (3, 'bread') RETURNING *;
+INSERT INTO kinds VALUES ('mail.home');
+INSERT INTO bound VALUES (4, 'bread') RETURNING *;
+ALTER TABLE bound DROP CONSTRAINT bound_kind_check, ADD CONSTRAINT bound_kind_check CHECK (kind = 'mail.home') NOT VALID;
+INSERT INTO bound VALUES (5, 'the agenda'), (6, 'bread') RETURNING *;
+ALTER TABLE bound DROP CONSTRAINT bound_kind_check, ADD CONSTRAINT bound_kind_check CHECK (1 / (length(kind) - 9) > 0) NOT VALID;
+INSERT INTO bound VALUES (7, 'bread') RETURNING *;
+ALTER TABLE bound DROP CONSTRAINT bound_kind_check;
+SELECT reyearn_catch_up('bound');
+TABLE bound;
+DROP TABLE bound, kinds;
+
 -- What is refused.
 CREATE TABLE no_key (id int, body text, label text);
 CREATE TABLE late_key (id int PRIMARY KEY DEFERRABLE, body text, label text);

@@ -16,7 +16,7 @@ CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT ke
     SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH part AS (
-            SELECT k.place, format('t.%I', a.attname) AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attname,
+            SELECT k.place, format('t.%I', a.attname) AS name, reyearn.qualified_type(a.atttypid, a.atttypmod) AS type, a.attname,
                    format('OPERATOR(%I.%s)', en.nspname, eo.oprname) AS equals,
                    format('OPERATOR(%I.%s)', gn.nspname, go.oprname) AS exceeds
               FROM pg_index AS i

@@ -30,7 +30,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'reyearn_correct', 'reyearn_classify', 'reyearn_confirm_row',
                 'find_observation', 'observe', 'find_class', 'lock_class', 'unknown_class', 'unknown_observation',
                 'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row', 'learn_label',
-                'learn_labels', 'note_learned', 'key_expressions']),
+                'learn_labels', 'note_learned', 'key_expressions', 'qualified_type', 'label_checks', 'refused_label']),
             ('annotator', 'INSERT (tenant_id, body, metadata), UPDATE (metadata, time_updated)', 'TABLE',
                 ARRAY['observations']),
             ('annotator', 'INSERT (tenant_id, observation_id, class_id, span, status, probability, '

@@ -1,5 +1,6 @@
 // Module magic and _PG_init: settings, shared memory, the launcher and callbacks, nothing else.
 #include "pg/background.hpp"
+#include "pg/label_constraints.hpp"
 #include "pg/launcher.hpp"
 #include "pg/registry.hpp"
 #include "pg/settings.hpp"
@@ -20,4 +21,5 @@ void _PG_init(void) {
   reyearn::pg::register_launcher();
   reyearn::pg::watch_transactions();
   reyearn::pg::watch_tenants();
+  reyearn::pg::watch_label_constraints();
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "pg/postgres.hpp"
@@ -60,6 +61,7 @@ struct LabelledStatement {
   std::shared_ptr<const Attachment> attachment;  // once it was looked up
   bool gave_up = false;                          // nothing more is predicted
   bool has_warned = false;
+  std::unordered_map<std::int64_t, std::string> refusals;  // of classes; empty: the table lets the label in
   std::optional<GivenLast> given_last;           // until the statement's next row
   LabelNotes notes;
 

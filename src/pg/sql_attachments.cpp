@@ -61,6 +61,12 @@ void put_rows(Spi& spi, ReturnSetInfo* result) {
   }
 }
 
+// The triggers of the table run as its owner, under the search path of whoever asked for that.
+void require_own_table(Oid relation, Oid owner) {
+  if (IsBackgroundWorker || has_privs_of_role(acting_role(), owner)) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relation))));
+}
+
 std::shared_ptr<const Attachment> attachment_argument(FunctionCallInfo fcinfo) {
   return find_attachment(PG_GETARG_INT64(1), PG_GETARG_OID(0), GetActiveSnapshot());
 }
@@ -145,6 +151,7 @@ PGDLLEXPORT Datum reyearn_write_labels(PG_FUNCTION_ARGS) {
   const Oid owner = owner_of_table(PG_GETARG_OID(0));
   const std::int64_t attachment_id = PG_GETARG_INT64(1);
   const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(2));
+  require_own_table(PG_GETARG_OID(0), owner);
   guard([&] {
     const int level = pg_call([] { return use_application_settings(); });
     {

@@ -18,6 +18,7 @@
 #include "pg/call_function.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
+#include "pg/label_constraints.hpp"
 #include "pg/label_notes.hpp"
 #include "pg/predicts_anew.hpp"
 #include "pg/restoring.hpp"
@@ -185,7 +186,32 @@ float probability_of(std::span<const double> scores, std::uint32_t best, bool is
   return static_cast<float>(is_rounded ? std::round(probability * 1000) / 1000 : probability);
 }
 
-Prediction predict_label(const Call& call, ServedModel& served, std::string_view body) {
+// Why the table refuses the label of a class; empty: it does not.
+const std::string& refusal_of(const Call& call, LabelledStatement& statement, std::int64_t class_id, Datum label) {
+  const auto [place, is_new] = statement.refusals.try_emplace(class_id);
+  if (is_new) {
+    Failure failure;
+    const char* refusal = nullptr;
+    auto ask = [&] {
+      refusal = pg_call([&] {
+        return label_refusal(call.trigger->tg_relation, call.columns, text_datum(label_of(label)));
+      });
+    };
+    if (!in_subtransaction(ask, failure)) {
+      place->second = std::string("could not be checked against its constraints: ") + failure.message;
+    } else if (refusal != nullptr) {
+      place->second = refusal;
+    }
+  }
+  return place->second;
+}
+
+[[noreturn]] void refuse_label(Datum label, const std::string& why, const char* hint) {
+  const std::string name(pg_call([&] { return label_of(label); }));
+  throw Error(ErrorCode::kInvalidArgument, "label \"" + name + "\" " + why, "", hint);
+}
+
+Prediction predict_label(const Call& call, LabelledStatement& statement, ServedModel& served, std::string_view body) {
   const std::span<const double> scores = served.scores(body);
   const std::uint32_t best = served.best_existing_class(scores);
   const float probability = probability_of(scores, best, served.is_shared());
@@ -199,10 +225,10 @@ Prediction predict_label(const Call& call, ServedModel& served, std::string_view
     const std::optional<Datum> value = label_for_column(call.columns, label);
     return Fitted{value.has_value(), value.value_or(Datum{0})};
   });
-  if (!fitted.fits) {
-    const std::string name(pg_call([&] { return label_of(label); }));
-    throw Error(ErrorCode::kInvalidArgument, "label \"" + name + "\" does not fit the column", "",
-                "Give the column's type what is missing.");
+  if (!fitted.fits) refuse_label(label, "does not fit the column", "Give the column's type what is missing.");
+  if (pg_call([&] { return may_refuse_labels(call.trigger->tg_relation); })) {
+    const std::string& refusal = refusal_of(call, statement, found.class_id, label);
+    if (!refusal.empty()) refuse_label(label, refusal, "Have the constraint allow all labels of the model, or drop it.");
   }
   return {{fitted.datum, probability, served.version().version},
           {found.class_id, served.version().version_id, probability}};
@@ -214,7 +240,7 @@ std::optional<Prediction> predict(const Call& call, LabelledStatement& statement
   const ActsFor tenant(statement.attachment->tenant_id);
   ServedModel* const served = serve(call, statement);
   if (served == nullptr) return std::nullopt;
-  return predict_label(call, *served, pg_call([&] { return utf8_view(call.text().datum); }));
+  return predict_label(call, statement, *served, pg_call([&] { return utf8_view(call.text().datum); }));
 }
 
 // For a row that comes into another partition with a label: to that it is inserted.

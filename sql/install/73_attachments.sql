@@ -7,6 +7,7 @@ CREATE TABLE reyearn.attached_tables (
     attachment_id    bigint       GENERATED ALWAYS AS IDENTITY,
     relation         regclass     NOT NULL,
     label_column     name         NOT NULL,
+    key_columns      name[]       NOT NULL,
     model_tenant_id  int          NOT NULL,
     model_id         bigint       NOT NULL,
     owner            regrole      NOT NULL,
@@ -22,6 +23,7 @@ COMMENT ON COLUMN reyearn.attached_tables.tenant_id IS 'tenant that the attachme
 COMMENT ON COLUMN reyearn.attached_tables.attachment_id IS 'number of the attachment: the argument of its triggers';
 COMMENT ON COLUMN reyearn.attached_tables.relation IS 'the table';
 COMMENT ON COLUMN reyearn.attached_tables.label_column IS 'name of the label column when it was last attached or detached; its triggers know it now';
+COMMENT ON COLUMN reyearn.attached_tables.key_columns IS 'names of the columns of its primary key then: with another key rows are others';
 COMMENT ON COLUMN reyearn.attached_tables.model_tenant_id IS 'tenant that owns the model; another one when the model is shared';
 COMMENT ON COLUMN reyearn.attached_tables.model_id IS 'model that predicts the labels';
 COMMENT ON COLUMN reyearn.attached_tables.owner IS 'role that attached it: its triggers act with the rights of this role';
@@ -31,46 +33,68 @@ COMMENT ON COLUMN reyearn.attached_tables.last_error IS 'why rows could not be l
 COMMENT ON COLUMN reyearn.attached_tables.last_error_time IS 'when that was';
 COMMENT ON COLUMN reyearn.attached_tables.time_created IS 'when it was first attached';
 
--- Written by C code for each row that it labels: no foreign key, no triggers. Stays when the table is detached or its
--- model replaced: a label that we wrote is never taken for a person's.
+-- Rows of attached tables are known by their primary keys. The next three tables are written by C code, by index and without
+-- waiting: no foreign keys, no triggers, no other indexes, and the columns of their primary keys come first.
+
+-- Written by whoever has the row locked, and nobody else. Stays when the table is detached or its model replaced: a label
+-- that we wrote is never taken for a person's.
 CREATE TABLE reyearn.attached_rows (
     tenant_id      int      NOT NULL DEFAULT reyearn.current_tenant(),
     attachment_id  bigint   NOT NULL,
     key            text[]   COLLATE "C" NOT NULL,
-    label          text,
-    class_id       bigint,
-    version_id     bigint,
-    probability    real     CHECK (probability BETWEEN 0 AND 1),
-    learned_in     int,
-    PRIMARY KEY (tenant_id, attachment_id, key),
-    CHECK (num_nulls(label, class_id, version_id, probability) IN (0, 4))
+    label          text     NOT NULL,
+    class_id       bigint   NOT NULL,
+    version_id     bigint   NOT NULL,
+    probability    real     NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    text_hash      bigint   NOT NULL,
+    PRIMARY KEY (tenant_id, attachment_id, key)
 );
 -- Uncompressed and with whole headers: comparing keys, most of what a row costs here, then copies none.
 ALTER TABLE reyearn.attached_rows ALTER COLUMN key SET STORAGE PLAIN;
-COMMENT ON TABLE  reyearn.attached_rows IS 'rows of attached tables that were labelled, or learned from';
+COMMENT ON TABLE  reyearn.attached_rows IS 'labels that were predicted for rows of attached tables, the last of each row';
 COMMENT ON COLUMN reyearn.attached_rows.tenant_id IS 'tenant that the attachment acts for';
 COMMENT ON COLUMN reyearn.attached_rows.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.attached_rows.key IS 'primary key of the row, each of its columns as text';
-COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was predicted and written into the row, the last; NULL: none was';
+COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was written into the row';
 COMMENT ON COLUMN reyearn.attached_rows.class_id IS 'class that was predicted: it may have another label now';
 COMMENT ON COLUMN reyearn.attached_rows.version_id IS 'version of the model that predicted it';
 COMMENT ON COLUMN reyearn.attached_rows.probability IS 'its probability';
-COMMENT ON COLUMN reyearn.attached_rows.learned_in IS 'how often the table had been attached when a label that a person gave the row was last learned; NULL: none was';
+COMMENT ON COLUMN reyearn.attached_rows.text_hash IS 'text_hash of the text that it was predicted for';
+
+CREATE TABLE reyearn.learned_rows (
+    tenant_id       int     NOT NULL DEFAULT reyearn.current_tenant(),
+    attachment_id   bigint  NOT NULL,
+    key             text[]  COLLATE "C" NOT NULL,
+    text_hash       bigint  NOT NULL,
+    times_attached  int     NOT NULL,
+    PRIMARY KEY (tenant_id, attachment_id, key, text_hash, times_attached)
+);
+ALTER TABLE reyearn.learned_rows ALTER COLUMN key SET STORAGE PLAIN;
+COMMENT ON TABLE  reyearn.learned_rows IS 'rows of attached tables of which was learned what people said';
+COMMENT ON COLUMN reyearn.learned_rows.tenant_id IS 'tenant that the attachment acts for';
+COMMENT ON COLUMN reyearn.learned_rows.attachment_id IS 'the attachment';
+COMMENT ON COLUMN reyearn.learned_rows.key IS 'primary key of the row, each of its columns as text';
+COMMENT ON COLUMN reyearn.learned_rows.text_hash IS 'text_hash of the text that they said it of';
+COMMENT ON COLUMN reyearn.learned_rows.times_attached IS 'how often the table had been attached then';
 
 CREATE TABLE reyearn.waiting_rows (
     tenant_id      int      NOT NULL DEFAULT reyearn.current_tenant(),
     attachment_id  bigint   NOT NULL,
-    key            text[]   COLLATE "C" NOT NULL,
     is_refused     boolean  NOT NULL DEFAULT false,
-    PRIMARY KEY (tenant_id, attachment_id, key)
+    key            text[]   COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant_id, attachment_id, is_refused, key)
 );
-CREATE INDEX waiting_rows_due ON reyearn.waiting_rows (tenant_id, attachment_id, key) WHERE NOT is_refused;
-COMMENT ON INDEX  reyearn.waiting_rows_due IS 'for the worker';
+ALTER TABLE reyearn.waiting_rows ALTER COLUMN key SET STORAGE PLAIN;
 COMMENT ON TABLE  reyearn.waiting_rows IS 'rows of attached tables that are to be labelled in the background';
 COMMENT ON COLUMN reyearn.waiting_rows.tenant_id IS 'tenant that the attachment acts for';
 COMMENT ON COLUMN reyearn.waiting_rows.attachment_id IS 'the attachment';
-COMMENT ON COLUMN reyearn.waiting_rows.key IS 'primary key of the row, each of its columns as text';
 COMMENT ON COLUMN reyearn.waiting_rows.is_refused IS 'whether the table has refused the label: it is not tried again by itself';
+COMMENT ON COLUMN reyearn.waiting_rows.key IS 'primary key of the row, each of its columns as text';
+
+CREATE FUNCTION reyearn.text_hash(body text) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_text_hash'
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION reyearn.text_hash(text) IS 'number by which a text is known again, 64 bits of a hash';
 
 CREATE TABLE reyearn.catch_ups (
     tenant_id      int          NOT NULL DEFAULT reyearn.current_tenant(),
@@ -80,7 +104,7 @@ CREATE TABLE reyearn.catch_ups (
     rows_swept     bigint       NOT NULL DEFAULT 0,
     is_swept       boolean      NOT NULL DEFAULT false,
     waiting_after  text[]       COLLATE "C",
-    failures       int          NOT NULL DEFAULT 0,
+    failures       int          NOT NULL DEFAULT 0 CHECK (failures >= 0),
     retry_at       timestamptz,
     time_worked    timestamptz,
     PRIMARY KEY (tenant_id, attachment_id)
@@ -96,6 +120,21 @@ COMMENT ON COLUMN reyearn.catch_ups.waiting_after IS 'primary key of the last ro
 COMMENT ON COLUMN reyearn.catch_ups.failures IS 'how often it failed since it last succeeded';
 COMMENT ON COLUMN reyearn.catch_ups.retry_at IS 'when it is tried again; NULL: now';
 COMMENT ON COLUMN reyearn.catch_ups.time_worked IS 'when it was last worked on: attachments take turns';
+
+-- In the background a table is read and written as its owner: whoever has that done could do it himself.
+CREATE FUNCTION reyearn.check_table_owner(relation regclass, role regrole) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT coalesce(pg_has_role(role, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation), 'USAGE'), false) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = CASE WHEN role = quote_ident(current_user)::regrole THEN format('must be owner of table %s', relation)
+                           ELSE format('role %s, which attached table %s, does not own it', role, relation) END;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_table_owner(regclass, regrole) IS 'raises an error unless the role has the rights of the owner of the table';
 
 -- An attachment acts with the rights of its owner: nobody can lend it those of somebody else.
 CREATE FUNCTION reyearn.own_attachment() RETURNS trigger
@@ -115,6 +154,9 @@ BEGIN
           OR (NEW.owner, NEW.relation, NEW.model_tenant_id, NEW.model_id, NEW.is_attached)
              IS DISTINCT FROM (OLD.owner, OLD.relation, OLD.model_tenant_id, OLD.model_id, OLD.is_attached) THEN
         NEW.owner := quote_ident(current_user)::regrole;
+        IF NEW.is_attached THEN
+            PERFORM reyearn.check_table_owner(NEW.relation, NEW.owner);
+        END IF;
     END IF;
     RETURN NEW;
 END
@@ -211,7 +253,10 @@ COMMENT ON FUNCTION reyearn.trigger_arguments(bytea) IS 'arguments of a trigger,
 CREATE VIEW reyearn.attached_columns WITH (security_invoker, security_barrier) AS
 SELECT DISTINCT ON (a.tenant_id, a.attachment_id)
        a.tenant_id, a.attachment_id, a.relation, text.attname AS text_column, label.attname AS label_column,
-       probability.attname AS probability_column, version.attname AS version_column
+       probability.attname AS probability_column, version.attname AS version_column,
+       t.tgenabled IN ('O', 'A') AS is_enabled,
+       EXISTS (SELECT FROM pg_index AS i
+                WHERE i.indrelid = a.relation AND i.indisprimary AND i.indkey::int2[] <@ t.tgattr::int2[]) AS has_key
   FROM reyearn.attached_tables AS a
   JOIN pg_trigger AS t ON t.tgrelid = a.relation AND t.tgfoid = 'reyearn.label_row'::regproc
  CROSS JOIN LATERAL (SELECT reyearn.trigger_arguments(t.tgargs) AS given) AS arguments
@@ -231,6 +276,8 @@ COMMENT ON COLUMN reyearn.attached_columns.text_column IS 'name of the text colu
 COMMENT ON COLUMN reyearn.attached_columns.label_column IS 'name of the label column';
 COMMENT ON COLUMN reyearn.attached_columns.probability_column IS 'name of the column for the probability; NULL: there is none';
 COMMENT ON COLUMN reyearn.attached_columns.version_column IS 'name of the column for the version; NULL: there is none';
+COMMENT ON COLUMN reyearn.attached_columns.is_enabled IS 'whether its trigger is not disabled';
+COMMENT ON COLUMN reyearn.attached_columns.has_key IS 'whether the table has the primary key that it was attached with';
 
 CREATE VIEW reyearn.attachments WITH (security_invoker, security_barrier) AS
 SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS label_column, c.probability_column,
@@ -239,8 +286,8 @@ SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS la
             ELSE (SELECT t.name FROM reyearn.tenants AS t WHERE t.tenant_id = a.model_tenant_id) || '/' || m.name
         END AS model,
        a.owner, c.attachment_id IS NOT NULL AS is_attached,
-       known.n + waiting.unknown AS rows_seen, known.labelled AS rows_labelled, known.learned AS rows_learned,
-       waiting.due AS rows_waiting, waiting.refused AS rows_refused,
+       known.seen AS rows_seen, known.labelled AS rows_labelled, known.learned AS rows_learned,
+       known.waiting AS rows_waiting, known.refused AS rows_refused,
        CASE WHEN p.is_swept THEN 1 WHEN size.rows > 0 THEN p.rows_swept / greatest(size.rows, p.rows_swept + 1) END::real AS progress,
        a.last_error, a.last_error_time
   FROM reyearn.attached_tables AS a
@@ -252,16 +299,18 @@ SELECT a.relation, c.text_column, coalesce(c.label_column, a.label_column) AS la
          FROM pg_class AS part
         WHERE part.oid = a.relation OR part.oid IN (SELECT tree.relid FROM pg_partition_tree(a.relation) AS tree)) AS size
  CROSS JOIN LATERAL (
-       SELECT count(*) AS n, count(r.label) AS labelled, count(r.learned_in) AS learned
-         FROM reyearn.attached_rows AS r
-        WHERE r.tenant_id = a.tenant_id AND r.attachment_id = a.attachment_id) AS known
- CROSS JOIN LATERAL (
-       SELECT count(*) FILTER (WHERE NOT w.is_refused) AS due, count(*) FILTER (WHERE w.is_refused) AS refused,
-              count(*) FILTER (WHERE NOT EXISTS (SELECT FROM reyearn.attached_rows AS r
-                                                  WHERE r.tenant_id = w.tenant_id AND r.attachment_id = w.attachment_id
-                                                    AND r.key = w.key)) AS unknown
-         FROM reyearn.waiting_rows AS w
-        WHERE w.tenant_id = a.tenant_id AND w.attachment_id = a.attachment_id) AS waiting
+       SELECT count(*) FILTER (WHERE k.state = 'labelled') AS labelled,
+              count(DISTINCT k.key) FILTER (WHERE k.state = 'learned') AS learned,
+              count(*) FILTER (WHERE k.state = 'waiting') AS waiting, count(*) FILTER (WHERE k.state = 'refused') AS refused,
+              count(DISTINCT k.key) AS seen
+         FROM (SELECT r.key, 'labelled' AS state FROM reyearn.attached_rows AS r
+                WHERE r.tenant_id = a.tenant_id AND r.attachment_id = a.attachment_id
+               UNION ALL
+               SELECT l.key, 'learned' FROM reyearn.learned_rows AS l
+                WHERE l.tenant_id = a.tenant_id AND l.attachment_id = a.attachment_id
+               UNION ALL
+               SELECT w.key, CASE WHEN w.is_refused THEN 'refused' ELSE 'waiting' END FROM reyearn.waiting_rows AS w
+                WHERE w.tenant_id = a.tenant_id AND w.attachment_id = a.attachment_id) AS k) AS known
  WHERE a.tenant_id = reyearn.current_tenant() AND EXISTS (SELECT FROM pg_class AS r WHERE r.oid = a.relation);
 COMMENT ON VIEW reyearn.attachments IS 'tables whose labels are predicted, and how that goes';
 COMMENT ON COLUMN reyearn.attachments.relation IS 'the table';
@@ -314,6 +363,13 @@ BEGIN
                    WHERE i.indrelid = relation AND i.indisprimary AND a.attgenerated <> '') THEN
         RAISE feature_not_supported USING MESSAGE = format('cannot attach table %s', relation),
             DETAIL = 'Its primary key has a generated column, which has no value yet when a row is labelled.';
+    ELSIF EXISTS (SELECT FROM pg_index AS i
+                    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+                    JOIN pg_type AS t ON t.oid = a.atttypid
+                   WHERE i.indrelid = relation AND i.indisprimary AND t.typname LIKE 'reg%' AND t.typnamespace = 'pg_catalog'::regnamespace) THEN
+        RAISE feature_not_supported USING MESSAGE = format('cannot attach table %s', relation),
+            DETAIL = 'Its primary key has names of objects, which are written in one way or another depending on search_path.',
+            HINT = 'Use a column of type oid or text.';
     ELSIF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisprimary AND i.indimmediate) THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('table "%s" has no primary key', class.relname),
@@ -534,6 +590,18 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.check_not_attached(regclass, name) IS 'raises an error if the label column is attached';
 
+CREATE FUNCTION reyearn.key_columns(relation regclass) RETURNS name[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT array_agg(a.attname ORDER BY k.place)
+          FROM pg_index AS i
+         CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+          JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number
+         WHERE i.indrelid = relation AND i.indisprimary AND k.place <= i.indnkeyatts;
+    END;
+COMMENT ON FUNCTION reyearn.key_columns(regclass) IS 'columns of the primary key of a table';
+
 CREATE FUNCTION reyearn.put_attachment(relation regclass, label_column name, model_tenant_id int, model_id bigint)
     RETURNS bigint
     LANGUAGE plpgsql
@@ -542,18 +610,20 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     tenant CONSTANT int := reyearn.current_tenant();
+    key_columns CONSTANT name[] := reyearn.key_columns(relation);
     id bigint;
 BEGIN
     UPDATE reyearn.attached_tables AS a
        SET model_tenant_id = model_tenant_id, model_id = model_id, times_attached = a.times_attached + 1,
            is_attached = true, last_error = NULL, last_error_time = NULL
      WHERE a.tenant_id = tenant AND a.relation = relation AND a.label_column = label_column
+       AND a.key_columns = key_columns
        AND NOT EXISTS (SELECT FROM reyearn.attached_columns AS c
                         WHERE c.tenant_id = tenant AND c.attachment_id = a.attachment_id)
     RETURNING a.attachment_id INTO id;
     IF NOT FOUND THEN
-        INSERT INTO reyearn.attached_tables AS a (tenant_id, relation, label_column, model_tenant_id, model_id)
-        VALUES (tenant, relation, label_column, model_tenant_id, model_id)
+        INSERT INTO reyearn.attached_tables AS a (tenant_id, relation, label_column, key_columns, model_tenant_id, model_id)
+        VALUES (tenant, relation, label_column, key_columns, model_tenant_id, model_id)
         RETURNING a.attachment_id INTO id;
     END IF;
     RETURN id;

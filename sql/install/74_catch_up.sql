@@ -5,11 +5,11 @@
 --                   came, ones that are to be labelled again
 --
 -- Both go in steps of some rows, each a transaction of its own when the worker does them. A sweep takes no lock on rows; a
--- step of labelling locks its own rows for as long as it takes, and skips those that others have locked. So no step waits
--- for an application's transaction while that could wait for it.
+-- step of labelling locks its own rows for as long as it takes, and skips those that others have locked. What is noted of
+-- rows is added without waiting. So no step waits for an application's transaction while that could wait for it.
 
 -- What a query on the table, read as t, needs of its primary key: written out as C code does (attached_row.cpp), and as
--- conditions on $1, a text[] with a key or, for "among", a text[][] with several, read as i.
+-- conditions on $1, a text[] with a key or, for "among", a text[][] with several, read as i (n).
 CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT key text, OUT columns text, OUT condition text,
                                         OUT among text, OUT same text, OUT after text)
     LANGUAGE sql STABLE
@@ -34,10 +34,10 @@ CREATE FUNCTION reyearn.key_expressions(relation regclass, OUT count int, OUT ke
              WHERE i.indrelid = relation AND i.indisprimary AND k.place <= i.indnkeyatts
         )
         SELECT count(*)::int,
-               format('ARRAY[%s]', string_agg(format('format(''%%s'', %s) COLLATE "C"', p.name), ', ' ORDER BY p.place)),
+               format('ARRAY[%s]', string_agg(format('pg_catalog.format(''%%s'', %s) COLLATE pg_catalog."C"', p.name), ', ' ORDER BY p.place)),
                string_agg(p.name, ', ' ORDER BY p.place),
                string_agg(format('%s %s $1[%s]::%s', p.name, p.equals, p.place, p.type), ' AND ' ORDER BY p.place),
-               string_agg(format('%s %s $1[i][%s]::%s', p.name, p.equals, p.place, p.type), ' AND ' ORDER BY p.place),
+               string_agg(format('%s %s $1[i.n][%s]::%s', p.name, p.equals, p.place, p.type), ' AND ' ORDER BY p.place),
                string_agg(format('%s %s p.%I', p.name, p.equals, p.attname), ' AND ' ORDER BY p.place),
                -- One comparison of rows is what an index serves best; it takes operators of one schema.
                CASE WHEN count(DISTINCT p.exceeds) = 1
@@ -60,13 +60,15 @@ CREATE FUNCTION reyearn.attachment_queries(tenant_id int, attachment_id bigint, 
     SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT c.relation,
-               format('SELECT %s, format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN format(''%%s'', t.%I) END FROM %s AS t'
+               format('SELECT %s, pg_catalog.format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END FROM %s AS t'
                       ' WHERE t.%I IS NOT NULL AND ($1 IS NULL OR (%s)) ORDER BY %s LIMIT $2',
                       k.key, c.text_column, c.label_column, c.label_column, c.relation, c.text_column, k.after, k.columns),
-               format('SELECT %s, NULL, NULL FROM generate_subscripts($1, 1) AS i JOIN %s AS t ON %s', k.key, c.relation, k.among),
-               format('SELECT %s, NULL, NULL FROM generate_subscripts($1, 1) AS i JOIN %s AS t ON %s FOR NO KEY UPDATE OF t SKIP LOCKED',
+               format('SELECT %s, pg_catalog.format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END'
+                      ' FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s',
+                      k.key, c.text_column, c.label_column, c.label_column, c.relation, k.among),
+               format('SELECT %s, NULL, NULL FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s FOR NO KEY UPDATE OF t SKIP LOCKED',
                       k.key, c.relation, k.among),
-               format('UPDATE %s AS t SET %I = t.%I FROM (SELECT %s FROM pg_catalog.generate_subscripts($1, 1) AS i JOIN %s AS t ON %s OFFSET 0) AS p WHERE %s',
+               format('UPDATE %s AS t SET %I = t.%I FROM (SELECT %s FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s OFFSET 0) AS p WHERE %s',
                       c.relation, c.label_column, c.label_column, k.columns, c.relation, k.among, k.same)
           FROM reyearn.attached_columns AS c
          CROSS JOIN LATERAL reyearn.key_expressions(c.relation) AS k
@@ -75,36 +77,50 @@ CREATE FUNCTION reyearn.attachment_queries(tenant_id int, attachment_id bigint, 
 COMMENT ON FUNCTION reyearn.attachment_queries(int, bigint) IS
     'queries on an attached table. Parameters: $1, the key that was read last, or several keys; $2, how many rows';
 
--- The next three run a query as the owner of the table, as whose autovacuum too would run functions in its indexes.
+-- The next three run a query as the owner of the table, as whom autovacuum too would run functions in its indexes.
 
 CREATE FUNCTION reyearn.read_rows(relation regclass, query text, keys text[], most int)
     RETURNS TABLE (key text[], body text, label text)
-    AS 'MODULE_PATHNAME', 'reyearn_query_rows'
+    AS 'MODULE_PATHNAME', 'reyearn_read_rows'
     LANGUAGE C STABLE ROWS 1000;
-COMMENT ON FUNCTION reyearn.read_rows(regclass, text, text[], int) IS 'rows of an attached table, read as its owner in the snapshot of the caller';
+COMMENT ON FUNCTION reyearn.read_rows(regclass, text, text[], int) IS
+    'rows of an attached table, read as its owner in the snapshot of the caller; of long texts not all at once';
 
-CREATE FUNCTION reyearn.lock_rows(relation regclass, query text, keys text[], most int)
+CREATE FUNCTION reyearn.lock_rows(relation regclass, query text, keys text[])
     RETURNS TABLE (key text[], body text, label text)
-    AS 'MODULE_PATHNAME', 'reyearn_query_rows'
+    AS 'MODULE_PATHNAME', 'reyearn_lock_rows'
     LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION reyearn.lock_rows(regclass, text, text[], int) IS 'rows of an attached table, locked as its owner';
+COMMENT ON FUNCTION reyearn.lock_rows(regclass, text, text[]) IS 'keys of rows of an attached table, locked as its owner';
 
 CREATE FUNCTION reyearn.write_labels(relation regclass, attachment_id bigint, query text, keys text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_write_labels'
-    LANGUAGE C;
+    LANGUAGE C STRICT;
 COMMENT ON FUNCTION reyearn.write_labels(regclass, bigint, text, text[]) IS
     'updates rows of an attached table as its owner, so that its trigger predicts their labels anew, and learns nothing of that';
 
-CREATE FUNCTION reyearn.check_attachment(relation regclass, attachment_id bigint) RETURNS boolean
+CREATE FUNCTION reyearn.check_attachment(relation regclass, attachment_id bigint) RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_check_attachment'
-    LANGUAGE C;
+    LANGUAGE C STRICT;
 COMMENT ON FUNCTION reyearn.check_attachment(regclass, bigint) IS
-    'raises an error unless the owner of the attachment can predict with its model, and returns whether it also learns';
+    'raises an error unless the owner of the attachment can predict with its model';
 
 CREATE FUNCTION reyearn.learn_labels_of(relation regclass, attachment_id bigint, bodies text[], labels text[]) RETURNS text[]
     AS 'MODULE_PATHNAME', 'reyearn_learn_labels_of'
-    LANGUAGE C;
+    LANGUAGE C STRICT;
 COMMENT ON FUNCTION reyearn.learn_labels_of(regclass, bigint, text[], text[]) IS 'learn_labels, as the owner of the attachment and for its tenant';
+
+-- Added unless they are there, or somebody is about to add them.
+
+CREATE FUNCTION reyearn.add_waiting(tenant_id int, attachment_id bigint, keys text[]) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_add_waiting'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.add_waiting(int, bigint, text[]) IS 'has rows labelled later; keys: text[][]; returns how many were added';
+
+CREATE FUNCTION reyearn.add_learned(tenant_id int, attachment_id bigint, times_attached int, keys text[], bodies text[]) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_add_learned'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.add_learned(int, bigint, int, text[], text[]) IS
+    'remembers that labels were learned that people gave to these texts of rows; keys: text[][]';
 
 CREATE FUNCTION reyearn.announce_work() RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_announce_work'
@@ -142,21 +158,6 @@ COMMENT ON FUNCTION reyearn.learn_labels(text[], text[]) IS
 
 -- The rest as the owner of the extension.
 
-CREATE FUNCTION reyearn.wait_for_label(tenant_id int, attachment_id bigint, key text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
-AS $$
-#variable_conflict use_column
-BEGIN
-    INSERT INTO reyearn.waiting_rows AS w (tenant_id, attachment_id, key) VALUES ($1, $2, $3)
-    ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET is_refused = false WHERE w.is_refused;
-    -- The row has no label now, and that nobody has taken away.
-    UPDATE reyearn.attached_rows AS r SET label = NULL, class_id = NULL, version_id = NULL, probability = NULL
-     WHERE r.tenant_id = $1 AND r.attachment_id = $2 AND r.key = $3 AND r.label IS NOT NULL;
-END
-$$;
-COMMENT ON FUNCTION reyearn.wait_for_label(int, bigint, text[]) IS 'has a row labelled later';
-
 CREATE FUNCTION reyearn.each_key(keys text[]) RETURNS SETOF text[]
     LANGUAGE plpgsql IMMUTABLE ROWS 1000
     SET search_path = pg_catalog, pg_temp
@@ -173,107 +174,88 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.each_key(text[]) IS 'the rows of a text[][]';
 
-CREATE FUNCTION reyearn.note_learned_of(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
+CREATE FUNCTION reyearn.note_learned_of(tenant_id int, attachment_id bigint, keys text[], bodies text[]) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
-        INSERT INTO reyearn.attached_rows AS r (tenant_id, attachment_id, key, learned_in)
-        SELECT $1, $2, k, a.times_attached
-          FROM reyearn.attached_tables AS a, reyearn.each_key(keys) AS k
-         WHERE a.tenant_id = $1 AND a.attachment_id = $2
-           AND octet_length(array_to_string(k, '')) < 1900    -- others are not remembered either: see attachments.cpp
-        ON CONFLICT (tenant_id, attachment_id, key) DO UPDATE SET learned_in = excluded.learned_in
-         WHERE r.learned_in IS DISTINCT FROM excluded.learned_in;
+        SELECT reyearn.add_learned(a.tenant_id, a.attachment_id, a.times_attached, keys, bodies)
+          FROM reyearn.attached_tables AS a
+         WHERE a.tenant_id = $1 AND a.attachment_id = $2;
     END;
-COMMENT ON FUNCTION reyearn.note_learned_of(int, bigint, text[]) IS 'remembers that labels that people gave to rows were learned';
+COMMENT ON FUNCTION reyearn.note_learned_of(int, bigint, text[], text[]) IS 'remembers that labels that people gave to rows were learned';
 
-CREATE FUNCTION reyearn.note_learned(attachment_id bigint, keys text[]) RETURNS void
+CREATE FUNCTION reyearn.note_learned(attachment_id bigint, keys text[], bodies text[]) RETURNS void
     AS 'MODULE_PATHNAME', 'reyearn_as_owner'
     LANGUAGE C;
-COMMENT ON FUNCTION reyearn.note_learned(bigint, text[]) IS 'note_learned_of the caller''s tenant, as the owner of the extension';
+COMMENT ON FUNCTION reyearn.note_learned(bigint, text[], text[]) IS 'note_learned_of the caller''s tenant, as the owner of the extension';
 
-CREATE FUNCTION reyearn.sweep(tenant_id int, attachment_id bigint, most int) RETURNS bigint
+-- What is known of a row that was read decides. Of keys that are too long to be remembered nothing is known: they are left
+-- alone (attachments.cpp). A label that we wrote is ours also under the name that its class has now. Where there is none
+-- although we wrote one for the same text, a person has taken it away. What was learned since the table was attached is not
+-- learned again: the text may have changed.
+CREATE FUNCTION reyearn.what_to_do(attachment reyearn.attached_tables, key text[], body text, label text) RETURNS text
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT CASE WHEN octet_length(array_to_string($2, '')) >= 1900 THEN NULL
+                    WHEN $4 IS NULL AND known.text_hash IS DISTINCT FROM reyearn.text_hash($3) THEN 'label'
+                    WHEN $4 IS NOT NULL AND $4 IS DISTINCT FROM known.label AND $4 IS DISTINCT FROM known.label_now
+                         AND NOT EXISTS (SELECT FROM reyearn.learned_rows AS l
+                                          WHERE l.tenant_id = attachment.tenant_id AND l.attachment_id = attachment.attachment_id
+                                            AND l.key = $2 AND l.times_attached = attachment.times_attached) THEN 'learn' END
+          FROM (VALUES (1)) AS one
+          LEFT JOIN LATERAL (
+               SELECT r.label, r.text_hash, c.label::text AS label_now
+                 FROM reyearn.attached_rows AS r
+                 LEFT JOIN reyearn.merged_classes AS m ON m.tenant_id = attachment.model_tenant_id AND m.class_id = r.class_id
+                 LEFT JOIN reyearn.classes AS c
+                   ON c.tenant_id = attachment.model_tenant_id AND c.class_id = coalesce(m.into_class_id, r.class_id)
+                WHERE r.tenant_id = attachment.tenant_id AND r.attachment_id = attachment.attachment_id AND r.key = $2
+                LIMIT 1) AS known ON true;
+    END;
+COMMENT ON FUNCTION reyearn.what_to_do(reyearn.attached_tables, text[], text, text) IS
+    'label: the row is to be labelled; learn: a person has labelled it; NULL: nothing is to be done';
+
+CREATE FUNCTION reyearn.sweep(attachment reyearn.attached_tables, progress reyearn.catch_ups, most int) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
-#variable_conflict use_variable
 DECLARE
-    progress reyearn.catch_ups;
-    attachment reyearn.attached_tables;
-    queries record;
+    queries CONSTANT record := reyearn.attachment_queries(attachment.tenant_id, attachment.attachment_id);
     found record;
     unknown text[];
 BEGIN
-    SELECT a.* INTO attachment FROM reyearn.attached_tables AS a WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id;
-    SELECT c.* INTO progress FROM reyearn.catch_ups AS c WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
-    SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
-    -- One snapshot for the rows and for what is known of them. What was learned since the table was attached is not learned
-    -- again: the text may have changed.
+    -- One snapshot for the rows and for what is known of them.
     SELECT count(*) AS n, array_agg(r.key ORDER BY r.place) AS keys,
-           array_agg(r.key) FILTER (WHERE said.nothing) AS unlabelled,
-           array_agg(r.key) FILTER (WHERE said.is_new) AS labelled,
-           array_agg(r.body) FILTER (WHERE said.is_new) AS bodies,
-           array_agg(r.label) FILTER (WHERE said.is_new) AS labels
+           array_agg(r.key) FILTER (WHERE d.it = 'label') AS unlabelled, array_agg(r.key) FILTER (WHERE d.it = 'learn') AS labelled,
+           array_agg(r.body) FILTER (WHERE d.it = 'learn') AS bodies, array_agg(r.label) FILTER (WHERE d.it = 'learn') AS labels
       INTO found
       FROM reyearn.read_rows(queries.relation, queries.read_next, progress.position, most)
            WITH ORDINALITY AS r (key, body, label, place)
-      LEFT JOIN LATERAL (SELECT k.label, k.learned_in FROM reyearn.attached_rows AS k
-                          WHERE k.tenant_id = tenant_id AND k.attachment_id = attachment_id AND k.key = r.key
-                          LIMIT 1) AS known ON true
-     CROSS JOIN LATERAL (SELECT r.label IS NULL AND known.label IS NULL AS nothing,
-                                r.label IS NOT NULL AND r.label IS DISTINCT FROM known.label
-                                AND known.learned_in IS DISTINCT FROM attachment.times_attached AS is_new) AS said;
-    INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key)
-    SELECT tenant_id, attachment_id, k FROM reyearn.each_key(found.unlabelled) AS k
-     WHERE octet_length(array_to_string(k, '')) < 1900
-    ON CONFLICT DO NOTHING;
-    IF progress.confirms AND found.labelled IS NOT NULL AND attachment.model_tenant_id = tenant_id THEN
-        unknown := reyearn.learn_labels_of(queries.relation, attachment_id, found.bodies, found.labels);
-        PERFORM reyearn.note_learned_of(tenant_id, attachment_id, array_agg(k.key))
+     CROSS JOIN LATERAL (SELECT reyearn.what_to_do(attachment, r.key, r.body, r.label) AS it OFFSET 0) AS d;
+    PERFORM reyearn.add_waiting(attachment.tenant_id, attachment.attachment_id, found.unlabelled);
+    IF progress.confirms AND found.labelled IS NOT NULL AND attachment.model_tenant_id = attachment.tenant_id THEN
+        unknown := reyearn.learn_labels_of(queries.relation, attachment.attachment_id, found.bodies, found.labels);
+        PERFORM reyearn.add_learned(attachment.tenant_id, attachment.attachment_id, attachment.times_attached, array_agg(k.key), array_agg(b.body))
            FROM reyearn.each_key(found.labelled) WITH ORDINALITY AS k (key, place)
-           JOIN unnest(found.labels) WITH ORDINALITY AS l (label, place) USING (place)
-          WHERE l.label <> ALL (unknown);
+           JOIN unnest(found.bodies, found.labels) WITH ORDINALITY AS b (body, label, place) USING (place)
+          WHERE b.label <> ALL (unknown);
         IF cardinality(unknown) > 0 THEN
             RAISE WARNING USING
                 MESSAGE = format('labels of table %s were not learned: their classes do not exist', queries.relation),
                 DETAIL = format('The labels are: %s.', array_to_string(unknown[:20], ', ')),
                 HINT = 'Create the classes with reyearn_create_class(), detach the table and attach it again.';
-            PERFORM reyearn.note_attachment_error(tenant_id, attachment_id,
+            PERFORM reyearn.note_attachment_error(attachment.tenant_id, attachment.attachment_id,
                 format('labels were not learned, their classes do not exist: %s', array_to_string(unknown[:20], ', ')));
         END IF;
     END IF;
     UPDATE reyearn.catch_ups AS c
-       SET position = ARRAY(SELECT unnest(found.keys[found.n:found.n])), rows_swept = c.rows_swept + found.n,
-           is_swept = found.n < most
-     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
+       SET position = CASE WHEN found.n = 0 THEN c.position ELSE ARRAY(SELECT unnest(found.keys[found.n:])) END,
+           rows_swept = c.rows_swept + found.n, is_swept = found.n = 0
+     WHERE c.tenant_id = attachment.tenant_id AND c.attachment_id = attachment.attachment_id;
     RETURN greatest(found.n, 1);
 END
 $$;
-COMMENT ON FUNCTION reyearn.sweep(int, bigint, int) IS 'looks at the next rows that were there when a table was attached; returns how many';
-
-CREATE FUNCTION reyearn.label_one_by_one(tenant_id int, attachment_id bigint, relation regclass, query text, keys text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    key text[];
-BEGIN
-    FOREACH key SLICE 1 IN ARRAY keys LOOP
-        BEGIN
-            PERFORM reyearn.write_labels(relation, attachment_id, query, ARRAY[key]);
-        EXCEPTION
-            WHEN transaction_rollback OR lock_not_available THEN
-                RAISE;
-            WHEN others THEN
-                UPDATE reyearn.waiting_rows AS w SET is_refused = true
-                 WHERE w.tenant_id = tenant_id AND w.attachment_id = attachment_id AND w.key = key;
-                PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, SQLERRM);
-        END;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION reyearn.label_one_by_one(int, bigint, regclass, text, text[]) IS
-    'labels rows of which some are refused, and finds out which';
+COMMENT ON FUNCTION reyearn.sweep(reyearn.attached_tables, reyearn.catch_ups, int) IS
+    'looks at the next rows that were there when a table was attached; returns how many';
 
 -- Rows that wait are taken in the order of their keys, round and round: so those that others have locked are not met again
 -- before the rest, nor the places in the index of those that are done with. The table grows and shrinks too fast for plans to
@@ -293,78 +275,200 @@ BEGIN
           FROM (SELECT d.key FROM reyearn.waiting_rows AS d
                  WHERE d.tenant_id = tenant_id AND d.attachment_id = attachment_id AND NOT d.is_refused
                    AND d.key > coalesce(after, '{}')
-                 ORDER BY d.tenant_id, d.attachment_id, d.key
+                 ORDER BY d.tenant_id, d.attachment_id, d.is_refused, d.key
                  LIMIT most
                    FOR UPDATE SKIP LOCKED) AS w;
         EXIT WHEN keys IS NOT NULL OR after IS NULL;
         after := NULL;
     END LOOP;
     UPDATE reyearn.catch_ups AS c
-       SET waiting_after = CASE WHEN array_length(keys, 1) = most THEN ARRAY(SELECT unnest(keys[most:most])) END
+       SET waiting_after = CASE WHEN array_length(keys, 1) = most THEN ARRAY(SELECT unnest(keys[most:])) END
      WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
     RETURN keys;
 END
 $$;
 COMMENT ON FUNCTION reyearn.take_waiting(int, bigint, int) IS 'the next rows that wait for a label, locked; NULL: none do';
 
-CREATE FUNCTION reyearn.finish_waiting(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
+CREATE FUNCTION reyearn.stop_waiting(tenant_id int, attachment_id bigint, keys text[]) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
     BEGIN ATOMIC
         DELETE FROM reyearn.waiting_rows AS w
-         WHERE w.ctid = ANY (ARRAY(SELECT (SELECT d.ctid FROM reyearn.waiting_rows AS d
-                                            WHERE d.tenant_id = $1 AND d.attachment_id = $2 AND d.key = k AND NOT d.is_refused)
-                                     FROM reyearn.each_key(keys) AS k));
+         WHERE w.ctid = ANY (ARRAY(SELECT d.ctid
+                                     FROM reyearn.each_key(keys) AS k
+                                    CROSS JOIN LATERAL (SELECT x.ctid FROM reyearn.waiting_rows AS x
+                                                         WHERE x.tenant_id = $1 AND x.attachment_id = $2
+                                                           AND NOT x.is_refused AND x.key = k
+                                                        UNION ALL
+                                                        SELECT x.ctid FROM reyearn.waiting_rows AS x
+                                                         WHERE x.tenant_id = $1 AND x.attachment_id = $2
+                                                           AND x.is_refused AND x.key = k) AS d));
     END;
-COMMENT ON FUNCTION reyearn.finish_waiting(int, bigint, text[]) IS 'has rows wait no longer, but for those that were refused';
+COMMENT ON FUNCTION reyearn.stop_waiting(int, bigint, text[]) IS 'has rows wait no longer';
 
-CREATE FUNCTION reyearn.label_waiting(tenant_id int, attachment_id bigint, most int) RETURNS bigint
+CREATE FUNCTION reyearn.refuse_waiting(tenant_id int, attachment_id bigint, keys text[], message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
+BEGIN
+    PERFORM reyearn.stop_waiting($1, $2, keys);
+    INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, is_refused, key)
+    SELECT $1, $2, true, k FROM reyearn.each_key(keys) AS k;
+    PERFORM reyearn.note_attachment_error($1, $2, message);
+END
+$$;
+COMMENT ON FUNCTION reyearn.refuse_waiting(int, bigint, text[], text) IS 'has rows that wait not tried again by themselves, and keeps why';
+
+-- Errors of a row are what a table says to its label; these are not. Nor is what keeps the attachment from predicting.
+CREATE FUNCTION reyearn.is_of_a_row(sqlstate text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT left(sqlstate, 2) NOT IN ('40', '53', '57', '58', 'F0', 'XX') AND sqlstate NOT IN ('55006', '55P03');
+    END;
+COMMENT ON FUNCTION reyearn.is_of_a_row(text) IS
+    'whether an error has to do with a row: not with locks and conflicts, resources, operators, the system or the server';
+
+CREATE FUNCTION reyearn.label_one_by_one(attachment reyearn.attached_tables, keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
 DECLARE
-    queries record;
-    keys text[];
+    queries CONSTANT record := reyearn.attachment_queries(attachment.tenant_id, attachment.attachment_id);
+    one text[];
+BEGIN
+    FOREACH one SLICE 1 IN ARRAY keys LOOP
+        BEGIN
+            PERFORM FROM reyearn.lock_rows(queries.relation, queries.lock_some, ARRAY[one]);
+            PERFORM reyearn.write_labels(queries.relation, attachment.attachment_id, queries.label_some, ARRAY[one]);
+        EXCEPTION WHEN others THEN
+            IF NOT reyearn.is_of_a_row(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM reyearn.check_attachment(queries.relation, attachment.attachment_id);
+            PERFORM reyearn.refuse_waiting(attachment.tenant_id, attachment.attachment_id, ARRAY[one], SQLERRM);
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION reyearn.label_one_by_one(reyearn.attached_tables, text[]) IS
+    'labels rows of which some are refused, and finds out which';
+
+-- Writes labels into rows that wait and that nobody has locked; returns those that somebody has.
+CREATE FUNCTION reyearn.label_free(attachment reyearn.attached_tables, keys text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    queries CONSTANT record := reyearn.attachment_queries(attachment.tenant_id, attachment.attachment_id);
     locked text[];
     busy text[];
 BEGIN
-    SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
-    PERFORM reyearn.check_attachment(queries.relation, attachment_id);
-    keys := reyearn.take_waiting(tenant_id, attachment_id, most);
+    SELECT array_agg(r.key) INTO locked FROM reyearn.lock_rows(queries.relation, queries.lock_some, keys) AS r;
+    SELECT array_agg(r.key) INTO busy
+      FROM reyearn.read_rows(queries.relation, queries.read_some, keys, 0) AS r
+     WHERE NOT EXISTS (SELECT FROM reyearn.each_key(locked) AS k WHERE k = r.key);
+    PERFORM reyearn.write_labels(queries.relation, attachment.attachment_id, queries.label_some, locked);
+    RETURN busy;
+END
+$$;
+COMMENT ON FUNCTION reyearn.label_free(reyearn.attached_tables, text[]) IS
+    'labels rows unless others have locked them; returns those';
+
+CREATE FUNCTION reyearn.label_waiting(attachment reyearn.attached_tables, most int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+    queries CONSTANT record := reyearn.attachment_queries(attachment.tenant_id, attachment.attachment_id);
+    keys text[];
+    busy text[];
+    missed text[];
+BEGIN
+    PERFORM reyearn.check_attachment(queries.relation, attachment.attachment_id);
+    keys := reyearn.take_waiting(attachment.tenant_id, attachment.attachment_id, most);
     IF keys IS NULL THEN
         RETURN 0;
     END IF;
-    SELECT array_agg(r.key) INTO locked FROM reyearn.lock_rows(queries.relation, queries.lock_some, keys, most) AS r;
-    SELECT array_agg(r.key) INTO busy
-      FROM reyearn.read_rows(queries.relation, queries.read_some, keys, most) AS r
-     WHERE NOT EXISTS (SELECT FROM reyearn.each_key(locked) AS k WHERE k = r.key);
-    IF locked IS NOT NULL THEN
-        BEGIN
-            PERFORM reyearn.write_labels(queries.relation, attachment_id, queries.label_some, locked);
-        EXCEPTION
-            WHEN transaction_rollback OR lock_not_available THEN
-                RAISE;
-            WHEN others THEN
-                PERFORM reyearn.label_one_by_one(tenant_id, attachment_id, queries.relation, queries.label_some, locked);
-        END;
+    BEGIN
+        busy := reyearn.label_free(attachment, keys);
+    EXCEPTION WHEN others THEN
+        IF NOT reyearn.is_of_a_row(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        PERFORM reyearn.label_one_by_one(attachment, keys);
+        RETURN array_length(keys, 1);
+    END;
+    -- Rows that are still without a label, which others have cancelled, and those that the owner of the table does not see.
+    SELECT array_agg(k.key) INTO missed
+      FROM reyearn.each_key(keys) AS k (key)
+      LEFT JOIN reyearn.read_rows(queries.relation, queries.read_some, keys, 0) AS r ON r.key = k.key
+     WHERE NOT EXISTS (SELECT FROM reyearn.each_key(busy) AS b WHERE b = k.key)
+       AND CASE WHEN r.key IS NULL THEN (SELECT c.relforcerowsecurity FROM pg_class AS c WHERE c.oid = queries.relation)
+                WHEN r.label IS NULL AND r.body IS NOT NULL
+                THEN reyearn.what_to_do(attachment, r.key, r.body, r.label) = 'label' END;
+    IF missed IS NOT NULL THEN
+        PERFORM reyearn.refuse_waiting(attachment.tenant_id, attachment.attachment_id, missed,
+                                       'rows could not be labelled: a trigger or a policy of the table left them out');
     END IF;
-    PERFORM reyearn.finish_waiting(tenant_id, attachment_id, ARRAY(SELECT k FROM reyearn.each_key(keys) AS k
-                                                                   EXCEPT SELECT k FROM reyearn.each_key(busy) AS k));
+    PERFORM reyearn.stop_waiting(attachment.tenant_id, attachment.attachment_id,
+                                 ARRAY(SELECT k FROM reyearn.each_key(keys) AS k
+                                       EXCEPT SELECT k FROM reyearn.each_key(busy) AS k
+                                       EXCEPT SELECT k FROM reyearn.each_key(missed) AS k));
     RETURN array_length(keys, 1) - coalesce(array_length(busy, 1), 0);
 END
 $$;
-COMMENT ON FUNCTION reyearn.label_waiting(int, bigint, int) IS
+COMMENT ON FUNCTION reyearn.label_waiting(reyearn.attached_tables, int) IS
     'labels rows that wait for that, but for those that others have locked; returns how many it has done with';
+
+-- Why an attachment cannot catch up with its table as that is now.
+CREATE FUNCTION reyearn.check_attached_table(attachment reyearn.attached_tables) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state record;
+BEGIN
+    SELECT c.* INTO state FROM reyearn.attached_columns AS c
+     WHERE c.tenant_id = attachment.tenant_id AND c.attachment_id = attachment.attachment_id;
+    IF NOT state.has_key THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('table %s has not the primary key that it was attached with', attachment.relation),
+            HINT = 'Detach the table and attach it again.';
+    ELSIF NOT state.is_enabled THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('triggers of table %s are disabled', attachment.relation),
+            HINT = format('ALTER TABLE %s ENABLE TRIGGER USER;', attachment.relation);
+    END IF;
+    PERFORM reyearn.check_table_owner(attachment.relation, attachment.owner);
+END
+$$;
+COMMENT ON FUNCTION reyearn.check_attached_table(reyearn.attached_tables) IS 'raises an error unless an attachment can catch up with its table';
+
+CREATE FUNCTION reyearn.is_worker() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_is_worker'
+    LANGUAGE C STABLE;
+COMMENT ON FUNCTION reyearn.is_worker() IS 'whether a worker asks, and no session';
+
+-- A restricted operation cannot defer triggers, and a session's are not ours to fire: that is the worker's.
+CREATE FUNCTION reyearn.has_deferred_triggers(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT EXISTS (SELECT FROM pg_trigger AS t
+                        WHERE t.tginitdeferred
+                          AND (t.tgrelid = relation OR t.tgrelid IN (SELECT p.relid FROM pg_partition_tree(relation) AS p)));
+    END;
+COMMENT ON FUNCTION reyearn.has_deferred_triggers(regclass) IS 'whether a table has triggers that fire when the transaction commits';
 
 CREATE FUNCTION reyearn.catch_up_of(tenant_id int, attachment_id bigint, most int) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex'
+    SET bytea_output = 'hex' SET lc_monetary = 'C'
 AS $$
 #variable_conflict use_variable
 DECLARE
+    attachment reyearn.attached_tables;
     progress reyearn.catch_ups;
     done bigint;
 BEGIN
@@ -375,8 +479,11 @@ BEGIN
        OR NOT EXISTS (SELECT FROM reyearn.attached_columns AS a WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id) THEN
         RETURN 0;
     END IF;
-    done := CASE WHEN progress.is_swept THEN reyearn.label_waiting(tenant_id, attachment_id, most)
-                 ELSE reyearn.sweep(tenant_id, attachment_id, most) END;
+    SELECT a.* INTO attachment FROM reyearn.attached_tables AS a WHERE a.tenant_id = tenant_id AND a.attachment_id = attachment_id;
+    PERFORM reyearn.check_attached_table(attachment);
+    done := CASE WHEN NOT progress.is_swept THEN reyearn.sweep(attachment, progress, greatest(most, 1))
+                 WHEN NOT reyearn.is_worker() AND reyearn.has_deferred_triggers(attachment.relation) THEN 0
+                 ELSE reyearn.label_waiting(attachment, greatest(most, 1)) END;
     UPDATE reyearn.catch_ups AS c SET time_worked = clock_timestamp(), failures = 0, retry_at = NULL
      WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
     RETURN done;
@@ -390,22 +497,37 @@ CREATE FUNCTION reyearn.catch_up(attachment_id bigint, most int) RETURNS bigint
     LANGUAGE C;
 COMMENT ON FUNCTION reyearn.catch_up(bigint, int) IS 'catch_up_of the caller''s tenant, as the owner of the extension';
 
+CREATE FUNCTION reyearn.has_work_of(tenant_id int, attachment_id bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    BEGIN ATOMIC
+        SELECT EXISTS (SELECT FROM reyearn.catch_ups AS c
+                        WHERE c.tenant_id = $1 AND c.attachment_id = $2 AND NOT c.is_swept)
+            OR EXISTS (SELECT FROM reyearn.attached_tables AS t
+                         JOIN reyearn.model_versions AS v ON v.tenant_id = t.model_tenant_id AND v.model_id = t.model_id AND v.is_live
+                        WHERE t.tenant_id = $1 AND t.attachment_id = $2)
+               AND EXISTS (SELECT FROM reyearn.waiting_rows AS w
+                            WHERE w.tenant_id = $1 AND w.attachment_id = $2 AND NOT w.is_refused);
+    END;
+COMMENT ON FUNCTION reyearn.has_work_of(int, bigint) IS 'whether an attachment has rows to look at, or to label and a version to do it with';
+
+CREATE FUNCTION reyearn.has_work(attachment_id bigint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.has_work(bigint) IS 'has_work_of the caller''s tenant, as the owner of the extension';
+
 -- For the worker.
 
-CREATE FUNCTION reyearn.next_catch_up(OUT tenant_id int, OUT attachment_id bigint, OUT due_at timestamptz)
+CREATE FUNCTION reyearn.next_catch_up(passed_over bigint[], OUT tenant_id int, OUT attachment_id bigint, OUT due_at timestamptz)
     LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+    SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH due AS (
             SELECT c.tenant_id, c.attachment_id, coalesce(c.retry_at, '-infinity') AS due_at, c.time_worked
               FROM reyearn.catch_ups AS c
-              JOIN reyearn.attached_columns AS a ON a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id
-             WHERE NOT c.is_swept
-                OR EXISTS (SELECT FROM reyearn.attached_tables AS t
-                             JOIN reyearn.model_versions AS v ON v.tenant_id = t.model_tenant_id AND v.model_id = t.model_id AND v.is_live
-                            WHERE t.tenant_id = c.tenant_id AND t.attachment_id = c.attachment_id)
-                   AND EXISTS (SELECT FROM reyearn.waiting_rows AS w
-                                WHERE w.tenant_id = c.tenant_id AND w.attachment_id = c.attachment_id AND NOT w.is_refused)
+             WHERE c.attachment_id <> ALL (passed_over) AND reyearn.has_work_of(c.tenant_id, c.attachment_id)
+               AND EXISTS (SELECT FROM reyearn.attached_columns AS a
+                            WHERE a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id)
         )
         SELECT CASE WHEN d.due_at <= clock_timestamp() THEN d.tenant_id END,
                CASE WHEN d.due_at <= clock_timestamp() THEN d.attachment_id END, d.due_at
@@ -413,7 +535,7 @@ CREATE FUNCTION reyearn.next_catch_up(OUT tenant_id int, OUT attachment_id bigin
          ORDER BY d.due_at > clock_timestamp(), CASE WHEN d.due_at <= clock_timestamp() THEN d.time_worked END NULLS FIRST, d.due_at
          LIMIT 1;
     END;
-COMMENT ON FUNCTION reyearn.next_catch_up() IS
+COMMENT ON FUNCTION reyearn.next_catch_up(bigint[]) IS
     'the attachment whose turn it is to catch up; without one, when the next is due';
 
 CREATE FUNCTION reyearn.postpone_catch_up(tenant_id int, attachment_id bigint, message text) RETURNS void
@@ -423,20 +545,17 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     UPDATE reyearn.catch_ups AS c
-       SET failures = CASE WHEN message IS NULL THEN c.failures ELSE c.failures + 1 END, time_worked = clock_timestamp(),
-           retry_at = clock_timestamp() + CASE WHEN message IS NULL THEN interval '1 s'
-                                               ELSE least(interval '5 s' * power(2::float8, least(c.failures, 20)), interval '1 h') END
+       SET failures = c.failures + 1, time_worked = clock_timestamp(),
+           retry_at = clock_timestamp() + least(interval '5 s' * power(2::float8, least(c.failures, 20)), interval '5 min')
       FROM (SELECT FROM reyearn.catch_ups AS f
              WHERE f.tenant_id = tenant_id AND f.attachment_id = attachment_id
                FOR NO KEY UPDATE SKIP LOCKED) AS free
      WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
-    IF message IS NOT NULL THEN
-        PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, message);
-    END IF;
+    PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, message);
 END
 $$;
 COMMENT ON FUNCTION reyearn.postpone_catch_up(int, bigint, text) IS
-    'has an attachment try again later: a second later or, after an error, each time later still';
+    'has an attachment try again after an error, each time later, and keeps why';
 
 -- For people.
 
@@ -448,7 +567,6 @@ AS $$
 DECLARE
     live bigint;
     queued bigint;
-    refused bigint;
 BEGIN
     SELECT v.version_id INTO live
       FROM reyearn.attached_tables AS a
@@ -459,19 +577,22 @@ BEGIN
             MESSAGE = 'the model of the attachment has no live version',
             HINT = 'Call reyearn_train().';
     END IF;
-    INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key)
-    SELECT r.tenant_id, r.attachment_id, r.key
-      FROM reyearn.attached_rows AS r
-     WHERE r.tenant_id = tenant_id AND r.attachment_id = attachment_id AND r.version_id <> live
-       AND (only_below IS NULL OR r.probability < only_below)
-    ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS queued = ROW_COUNT;
-    UPDATE reyearn.waiting_rows AS w SET is_refused = false
+    -- Those that wait already are not added, whoever is about to have them wait.
+    SELECT coalesce(sum(reyearn.add_waiting(tenant_id, attachment_id, part.keys)), 0) INTO queued
+      FROM (SELECT array_agg(k.key) AS keys
+              FROM (SELECT w.key, row_number() OVER () / 10000 AS n
+                      FROM (SELECT r.key FROM reyearn.attached_rows AS r
+                             WHERE r.tenant_id = tenant_id AND r.attachment_id = attachment_id AND r.version_id <> live
+                               AND (only_below IS NULL OR r.probability < only_below)
+                            UNION
+                            SELECT r.key FROM reyearn.waiting_rows AS r
+                             WHERE r.tenant_id = tenant_id AND r.attachment_id = attachment_id AND r.is_refused) AS w) AS k
+             GROUP BY k.n) AS part;
+    DELETE FROM reyearn.waiting_rows AS w
      WHERE w.tenant_id = tenant_id AND w.attachment_id = attachment_id AND w.is_refused;
-    GET DIAGNOSTICS refused = ROW_COUNT;
     UPDATE reyearn.catch_ups AS c SET failures = 0, retry_at = NULL
      WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id AND c.retry_at IS NOT NULL;
-    RETURN queued + refused;
+    RETURN queued;
 END
 $$;
 COMMENT ON FUNCTION reyearn.queue_relabel_of(int, bigint, real) IS
@@ -490,9 +611,8 @@ AS $$
 BEGIN
     IF relation IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = '"relation" must not be NULL';
-    ELSIF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation), 'USAGE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', relation);
     END IF;
+    PERFORM reyearn.check_table_owner(relation, quote_ident(current_user)::regrole);
     RETURN QUERY
     SELECT c.attachment_id FROM reyearn.attached_columns AS c
      WHERE c.tenant_id = reyearn.current_tenant() AND c.relation = relation
@@ -506,22 +626,6 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.own_attachments(regclass) IS 'attachments of a table that belongs to the caller; an error if there are none';
 
-CREATE FUNCTION reyearn.is_catching_up(attachment_id bigint) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
-    BEGIN ATOMIC
-        SELECT EXISTS (SELECT FROM reyearn.catch_ups AS c
-                        WHERE c.tenant_id = reyearn.current_tenant() AND c.attachment_id = $1 AND NOT c.is_swept)
-            OR EXISTS (SELECT FROM reyearn.waiting_rows AS w
-                        WHERE w.tenant_id = reyearn.current_tenant() AND w.attachment_id = $1 AND NOT w.is_refused)
-               AND EXISTS (SELECT FROM reyearn.attached_tables AS a
-                            WHERE a.tenant_id = reyearn.current_tenant() AND a.attachment_id = $1
-                              AND (a.model_tenant_id <> a.tenant_id
-                                   OR EXISTS (SELECT FROM reyearn.model_versions AS v
-                                               WHERE v.tenant_id = a.model_tenant_id AND v.model_id = a.model_id AND v.is_live)));
-    END;
-COMMENT ON FUNCTION reyearn.is_catching_up(bigint) IS 'whether an attachment of the caller''s tenant has something to do in the background';
-
 CREATE FUNCTION reyearn.catch_up_or_leave(attachment_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -531,7 +635,7 @@ DECLARE
     step bigint;
     done bigint := 0;
 BEGIN
-    WHILE reyearn.is_catching_up(attachment_id) LOOP
+    WHILE reyearn.has_work(attachment_id) LOOP
         step := CASE WHEN is_left_to_worker AND done >= 2000 THEN 0 ELSE reyearn.catch_up(attachment_id, 1000) END;
         IF step = 0 THEN
             PERFORM reyearn.announce_work();
@@ -554,7 +658,7 @@ DECLARE
     done bigint := 0;
 BEGIN
     FOR attachment IN SELECT * FROM reyearn.own_attachments(relation) LOOP
-        WHILE reyearn.is_catching_up(attachment) LOOP
+        WHILE reyearn.has_work(attachment) LOOP
             step := reyearn.catch_up(attachment, 1000);
             EXIT WHEN step = 0;
             done := done + step;
@@ -565,6 +669,118 @@ END
 $$;
 COMMENT ON FUNCTION reyearn_catch_up(regclass) IS
     'do now what attachments of a table have to do in the background: look at the rows that were there, and label those that wait; returns the number of steps, a row each';
+
+CREATE FUNCTION reyearn.forget_deleted_rows_of(tenant_id int, attachment_id bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
+    SET bytea_output = 'hex' SET lc_monetary = 'C'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    queries record;
+    after text[] COLLATE "C" := '{}';
+    keys text[];
+    here text[];
+    gone text[];
+    step bigint;
+    forgotten bigint := 0;
+BEGIN
+    SELECT * INTO queries FROM reyearn.attachment_queries(tenant_id, attachment_id);
+    IF queries.relation IS NULL THEN
+        RETURN 0;
+    END IF;
+    -- Who writes what is remembered of a row has the row locked: now nobody has.
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', queries.relation);
+    LOOP
+        SELECT array_agg(r.key) INTO keys
+          FROM (SELECT b.key FROM ((SELECT k.key FROM reyearn.attached_rows AS k
+                                     WHERE k.tenant_id = tenant_id AND k.attachment_id = attachment_id AND k.key > after
+                                     ORDER BY k.tenant_id, k.attachment_id, k.key
+                                     LIMIT 1000)
+                                   UNION
+                                   (SELECT l.key FROM reyearn.learned_rows AS l
+                                     WHERE l.tenant_id = tenant_id AND l.attachment_id = attachment_id AND l.key > after
+                                     ORDER BY l.tenant_id, l.attachment_id, l.key
+                                     LIMIT 1000)) AS b
+                 ORDER BY b.key
+                 LIMIT 1000) AS r;
+        EXIT WHEN keys IS NULL;
+        SELECT array_agg(r.key) INTO here FROM reyearn.read_rows(queries.relation, queries.read_some, keys, 0) AS r;
+        gone := ARRAY(SELECT k FROM reyearn.each_key(keys) AS k EXCEPT SELECT k FROM reyearn.each_key(here) AS k);
+        DELETE FROM reyearn.attached_rows AS r
+         WHERE r.ctid = ANY (ARRAY(SELECT (SELECT x.ctid FROM reyearn.attached_rows AS x
+                                            WHERE x.tenant_id = tenant_id AND x.attachment_id = attachment_id AND x.key = k)
+                                     FROM reyearn.each_key(gone) AS k));
+        GET DIAGNOSTICS step = ROW_COUNT;
+        forgotten := forgotten + step;
+        DELETE FROM reyearn.learned_rows AS r
+         WHERE r.ctid = ANY (ARRAY(SELECT x.ctid FROM reyearn.each_key(gone) AS k
+                                    CROSS JOIN LATERAL (SELECT l.ctid FROM reyearn.learned_rows AS l
+                                                         WHERE l.tenant_id = tenant_id AND l.attachment_id = attachment_id AND l.key = k
+                                                        OFFSET 0) AS x));
+        after := ARRAY(SELECT unnest(keys[array_length(keys, 1):]));
+    END LOOP;
+    RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION reyearn.forget_deleted_rows_of(int, bigint) IS
+    'forgets what is remembered of rows that are not in the table any more; returns of how many';
+
+CREATE FUNCTION reyearn.forget_deleted_rows(attachment_id bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.forget_deleted_rows(bigint) IS 'forget_deleted_rows_of the caller''s tenant, as the owner of the extension';
+
+CREATE FUNCTION reyearn.forget_dropped_tables_of(tenant_id int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    dropped CONSTANT bigint[] := ARRAY(SELECT a.attachment_id FROM reyearn.attached_tables AS a
+                                        WHERE a.tenant_id = $1 AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = a.relation));
+    forgotten bigint;
+BEGIN
+    DELETE FROM reyearn.attached_rows AS r WHERE r.tenant_id = $1 AND r.attachment_id = ANY (dropped);
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    DELETE FROM reyearn.learned_rows AS l WHERE l.tenant_id = $1 AND l.attachment_id = ANY (dropped);
+    DELETE FROM reyearn.waiting_rows AS w WHERE w.tenant_id = $1 AND w.attachment_id = ANY (dropped);
+    DELETE FROM reyearn.catch_ups AS c WHERE c.tenant_id = $1 AND c.attachment_id = ANY (dropped);
+    DELETE FROM reyearn.attached_tables AS a WHERE a.tenant_id = $1 AND a.attachment_id = ANY (dropped);
+    RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION reyearn.forget_dropped_tables_of(int) IS 'forgets what is remembered of tables that were dropped; returns of how many rows';
+
+CREATE FUNCTION reyearn.forget_dropped_tables() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.forget_dropped_tables() IS 'forget_dropped_tables_of the caller''s tenant, as the owner of the extension';
+
+CREATE FUNCTION reyearn_forget_rows(relation regclass DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    attachment bigint;
+    forgotten bigint := 0;
+BEGIN
+    IF relation IS NULL THEN
+        RETURN reyearn.forget_dropped_tables();
+    ELSIF (SELECT c.relforcerowsecurity FROM pg_class AS c WHERE c.oid = relation) THEN
+        RAISE feature_not_supported USING
+            MESSAGE = format('cannot tell which rows of table %s were deleted', relation),
+            DETAIL = 'Its row security holds for its owner too, who does not see all of them.';
+    END IF;
+    FOR attachment IN SELECT * FROM reyearn.own_attachments(relation) LOOP
+        forgotten := forgotten + reyearn.forget_deleted_rows(attachment);
+    END LOOP;
+    RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION reyearn_forget_rows(regclass) IS
+    'forget what is remembered of rows that were deleted from an attached table or, without one, of tables that were dropped; returns of how many rows';
 
 CREATE FUNCTION reyearn_relabel(relation regclass, only_below real DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql

@@ -1,18 +1,23 @@
 -- Attaching tables, detaching them, and confirming what was written into their rows.
 
 -- A table that is attached again is looked at again.
-CREATE FUNCTION reyearn.begin_catch_up(attachment_id bigint, confirms boolean) RETURNS void
+CREATE FUNCTION reyearn.begin_catch_up_of(tenant_id int, attachment_id bigint, confirms boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    INSERT INTO reyearn.catch_ups (attachment_id, confirms) VALUES ($1, $2)
+    INSERT INTO reyearn.catch_ups (tenant_id, attachment_id, confirms) VALUES ($1, $2, $3)
     ON CONFLICT (tenant_id, attachment_id) DO UPDATE
        SET confirms = excluded.confirms, position = NULL, rows_swept = 0, is_swept = false, failures = 0, retry_at = NULL;
 END
 $$;
-COMMENT ON FUNCTION reyearn.begin_catch_up(bigint, boolean) IS 'has an attachment look at all rows of its table';
+COMMENT ON FUNCTION reyearn.begin_catch_up_of(int, bigint, boolean) IS 'has an attachment look at all rows of its table';
+
+CREATE FUNCTION reyearn.begin_catch_up(attachment_id bigint, confirms boolean) RETURNS void
+    AS 'MODULE_PATHNAME', 'reyearn_as_owner'
+    LANGUAGE C;
+COMMENT ON FUNCTION reyearn.begin_catch_up(bigint, boolean) IS 'begin_catch_up_of the caller''s tenant, as the owner of the extension';
 
 -- Triggers fire in the order of their names: the label is filled when others have made the row, and what came of it is seen
 -- before others change it again. The first columns of their lists count, and tell what is attached; those of the primary key
@@ -74,7 +79,7 @@ BEGIN
     PERFORM reyearn.check_text_column(relation, text_column);
     SELECT * INTO used FROM reyearn.usable_model(model);
     PERFORM reyearn.check_label_column(relation, label_column,
-                                       reyearn.model_labels(used.tenant_id, used.model_id, used.name));
+                                       reyearn.model_labels(used.tenant_id, used.model_id, coalesce(model, used.name)));
     PERFORM reyearn.check_prediction_column(relation, probability_column, '{real,double precision}');
     PERFORM reyearn.check_prediction_column(relation, version_column, '{integer,bigint}');
     PERFORM reyearn.check_not_attached(relation, label_column);
@@ -112,7 +117,8 @@ BEGIN
     LOOP
         is_any := true;
         EXECUTE format('DROP TRIGGER %I ON %s', one.tgname, relation);
-        UPDATE reyearn.attached_tables AS a SET is_attached = false, label_column = one.label_column
+        UPDATE reyearn.attached_tables AS a
+           SET is_attached = false, label_column = one.label_column, key_columns = coalesce(reyearn.key_columns(relation), a.key_columns)
          WHERE a.tenant_id = tenant AND a.attachment_id = one.attachment_id;
     END LOOP;
     IF NOT is_any THEN
@@ -130,7 +136,7 @@ CREATE FUNCTION reyearn_confirm_row(relation regclass, VARIADIC key text[]) RETU
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex'
+    SET bytea_output = 'hex' SET lc_monetary = 'C'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -165,7 +171,7 @@ BEGIN
             RAISE no_data_found USING MESSAGE = format('table %s has no row with key (%s)', relation, array_to_string(key, ', '));
         ELSIF body IS NOT NULL AND label IS NOT NULL THEN
             PERFORM reyearn.learn_label(body, label);
-            PERFORM reyearn.note_learned(one.attachment_id, ARRAY[key]);
+            PERFORM reyearn.note_learned(one.attachment_id, ARRAY[key], ARRAY[body]);
         END IF;
     END LOOP;
     IF NOT is_any THEN

@@ -18,13 +18,13 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'content_hash', 'parse_label', 'same_label', 'is_under', 'parent', 'ancestors', 'restoring',
                 'library_info', 'list_parameters', 'list_shared_models', 'list_rights', 'model_id', 'run_of_version',
                 'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now',
-                'usable_model', 'predicted_labels', 'model_labels', 'trigger_arguments']),
+                'usable_model', 'predicted_labels', 'model_labels', 'trigger_arguments', 'text_hash']),
             ('reader', 'SELECT', 'TABLE', ARRAY[
                 'tenants', 'classes', 'merged_classes', 'observations', 'annotations', 'annotation_history', 'models',
                 'model_versions', 'model_shares', 'experiments', 'runs', 'run_labels', 'news',
                 'model_classes', 'inbox', 'parameters', 'stat_models', 'shared_models', 'training_schedule', 'progress',
                 'class_overview', 'annotation_overview', 'model_overview',
-                'attached_tables', 'attached_rows', 'waiting_rows', 'catch_ups', 'attached_columns', 'attachments']),
+                'attached_tables', 'attached_rows', 'learned_rows', 'waiting_rows', 'catch_ups', 'attached_columns', 'attachments']),
             ('annotator', 'EXECUTE', 'FUNCTION', ARRAY[
                 'reyearn_observe', 'reyearn_annotate', 'reyearn_annotate_text', 'reyearn_confirm', 'reyearn_reject',
                 'reyearn_correct', 'reyearn_classify', 'reyearn_confirm_row',
@@ -47,15 +47,14 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'image_labels', 'image_algorithm', 'store_image', 'class_ids',
                 'label_row', 'learn_row', 'check_attached_relation', 'attached_column', 'check_text_column',
                 'check_label_column', 'check_prediction_column', 'check_not_attached', 'put_attachment',
-                'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'is_catching_up',
-                'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel']),
+                'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'has_work', 'check_table_owner', 'key_columns',
+                'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel',
+                'reyearn_forget_rows', 'forget_deleted_rows', 'forget_dropped_tables']),
             -- The owner of an attachment is whoever writes the row: see own_attachment().
-            ('trainer', 'INSERT (tenant_id, relation, label_column, model_tenant_id, model_id), '
-                        'UPDATE (label_column, model_tenant_id, model_id, times_attached, is_attached, last_error, '
+            ('trainer', 'INSERT (tenant_id, relation, label_column, key_columns, model_tenant_id, model_id), '
+                        'UPDATE (label_column, key_columns, model_tenant_id, model_id, times_attached, is_attached, last_error, '
                         'last_error_time)', 'TABLE',
                 ARRAY['attached_tables']),
-            ('trainer', 'INSERT (tenant_id, attachment_id, confirms), '
-                        'UPDATE (confirms, position, rows_swept, is_swept, failures, retry_at)', 'TABLE', ARRAY['catch_ups']),
             ('trainer', 'INSERT (tenant_id, label, title, description), '
                         'UPDATE (label, title, description, time_updated)', 'TABLE', ARRAY['classes']),
             ('trainer', 'INSERT (tenant_id, name, label_root_id, task, algorithm, params, retrain_after, retrain_delay, '
@@ -368,6 +367,7 @@ BEGIN
         DELETE FROM reyearn.classes AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.news AS n WHERE n.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.attached_rows AS a WHERE a.tenant_id = tenant.tenant_id;
+        DELETE FROM reyearn.learned_rows AS l WHERE l.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.waiting_rows AS w WHERE w.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.catch_ups AS c WHERE c.tenant_id = tenant.tenant_id;
         DELETE FROM reyearn.turns AS t WHERE t.tenant_id = tenant.tenant_id;

@@ -1,5 +1,6 @@
 #include "pg/attached_row.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -18,14 +19,25 @@ Form_pg_attribute attribute(const AttachedColumns& columns, AttrNumber column) {
 
 Oid type_of(const AttachedColumns& columns, AttrNumber column) { return attribute(columns, column)->atttypid; }
 
-void add_key(AttachedColumns& columns, Relation table) {
+// Whether the trigger has the column in its list: else the table has another primary key than when it was attached.
+bool is_listed(const Trigger* made, AttrNumber column) {
+  return std::find(made->tgattr, made->tgattr + made->tgnattr, column) != made->tgattr + made->tgnattr;
+}
+
+void add_key(AttachedColumns& columns, Relation table, const Trigger* made) {
   columns.key_count = 0;
   list_free(RelationGetIndexList(table));  // finds the primary key
   if (!OidIsValid(table->rd_pkindex)) return;
   const HeapTuple row = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(table->rd_pkindex));
   if (!HeapTupleIsValid(row)) elog(ERROR, "cache lookup failed for index %u", table->rd_pkindex);
   const auto* const index = reinterpret_cast<Form_pg_index>(GETSTRUCT(row));
-  for (int i = 0; i < index->indnkeyatts; ++i) columns.keys[columns.key_count++] = index->indkey.values[i];
+  for (int i = 0; i < index->indnkeyatts; ++i) {
+    if (!is_listed(made, index->indkey.values[i])) {
+      columns.key_count = 0;
+      break;
+    }
+    columns.keys[columns.key_count++] = index->indkey.values[i];
+  }
   ReleaseSysCache(row);
 }
 
@@ -66,8 +78,10 @@ char* written_alike(Oid function, Datum value) {
   set_for_now("timezone", "UTC");
   set_for_now("extra_float_digits", "1");
   set_for_now("bytea_output", "hex");
+  set_for_now("lc_monetary", "C");
+  set_for_now("search_path", "pg_catalog, pg_temp");
   char* const written = OidOutputFunctionCall(function, value);
-  AtEOXact_GUC(true, level);
+  AtEOXact_GUC(false, level);
   return written;
 }
 
@@ -143,7 +157,7 @@ AttachedColumns attached_columns(const TriggerData* trigger) {
     refuse_trigger(made);
   }
   add_prediction_columns(columns, made);
-  add_key(columns, trigger->tg_relation);
+  add_key(columns, trigger->tg_relation, made);
   return columns;
 }
 

@@ -15,7 +15,7 @@ namespace reyearn::pg {
 namespace {
 
 // Column numbers, as in sql/install/73_attachments.sql.
-enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 5, kTablesModelId, kTablesOwner, kTablesTimes };
+enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 6, kTablesModelId, kTablesOwner, kTablesTimes };
 enum {
   kRowsTenantId = 1,
   kRowsId,
@@ -24,9 +24,12 @@ enum {
   kRowsClassId,
   kRowsVersionId,
   kRowsProbability,
-  kRowsLearnedIn,
-  kRowsColumns = kRowsLearnedIn
+  kRowsTextHash,
+  kRowsColumns = kRowsTextHash
 };
+
+enum { kLearnedTenantId = 1, kLearnedId, kLearnedKey, kLearnedTextHash, kLearnedTimes, kLearnedColumns = kLearnedTimes };
+enum { kWaitingTenantId = 1, kWaitingId, kWaitingIsRefused, kWaitingKey, kWaitingColumns = kWaitingKey };
 
 constexpr std::size_t kMostKnown = 64;
 
@@ -117,39 +120,46 @@ bool is_anything_attached() {
 
 namespace {
 
-IndexScan begin_rows(const Attachment& attachment, Datum key) {
-  ScanKeyData keys[3] = {
-      int4_key(kRowsTenantId, attachment.tenant_id), int8_key(kRowsId, attachment.attachment_id), {}};
-  ScanKeyInit(&keys[2], kRowsKey, BTEqualStrategyNumber, F_ARRAY_EQ, key);
-  return begin_scan("attached_rows", "attached_rows_pkey", keys, 3, nullptr);
-}
-
-}  // namespace
-
-std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key) {
-  IndexScan s = begin_rows(attachment, key);
-  std::optional<WrittenLabel> written;
-  bool has_none = true;
-  const HeapTuple row = next_row(s);
-  if (HeapTupleIsValid(row)) (void)column(s, row, kRowsLabel, &has_none);
-  if (!has_none) {
-    written = WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
-                           {DatumGetInt64(column(s, row, kRowsClassId)), DatumGetInt64(column(s, row, kRowsVersionId)),
-                            DatumGetFloat4(column(s, row, kRowsProbability))}};
-  }
-  end_scan(s);
-  return written;
-}
-
-namespace {
-
-// Longer ones do not fit into an index, or make it slow: rows with such keys are not remembered.
+// Longer ones do not fit into an index, or make it slow.
 constexpr std::size_t kLongestKey = 2000;
 
-// Adds the row unless there is one of its key: looking for that first would cost as much again.
-bool add_row(Relation table, HeapTuple row, Datum* values, bool* nulls) {
+bool fits(Datum key) { return VARSIZE(DatumGetPointer(key)) <= kLongestKey; }
+
+ScanKeyData array_key(AttrNumber attribute, Datum key) {
+  ScanKeyData scan_key;
+  ScanKeyInit(&scan_key, attribute, BTEqualStrategyNumber, F_ARRAY_EQ, key);
+  return scan_key;
+}
+
+IndexScan begin_rows(const Attachment& attachment, Datum key) {
+  ScanKeyData keys[] = {int4_key(kRowsTenantId, attachment.tenant_id), int8_key(kRowsId, attachment.attachment_id),
+                        array_key(kRowsKey, key)};
+  return begin_scan("attached_rows", "attached_rows_pkey", keys, std::size(keys), nullptr);
+}
+
+IndexScan begin_waiting(const Attachment& attachment, Datum key) {
+  ScanKeyData refused;
+  ScanKeyInit(&refused, kWaitingIsRefused, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(false));
+  ScanKeyData keys[] = {int4_key(kWaitingTenantId, attachment.tenant_id), int8_key(kWaitingId, attachment.attachment_id),
+                        refused, array_key(kWaitingKey, key)};
+  return begin_scan("waiting_rows", "waiting_rows_pkey", keys, std::size(keys), nullptr);
+}
+
+// The place of the one row that the scan finds; ends it.
+std::optional<ItemPointerData> place_of(IndexScan& s) {
+  const HeapTuple row = next_row(s);
+  const auto place = HeapTupleIsValid(row) ? std::optional(row->t_self) : std::nullopt;
+  end_scan(s);
+  return place;
+}
+
+// Adds a row unless there is one with its primary key, or another transaction is about to add or to delete one: looking for
+// that first would cost as much again. The columns of the primary key are the first of the table, as index_insert takes them.
+bool add_row(const char* name, const char* primary_key, Datum* values, bool* nulls) {
+  const Relation table = table_open(relation_oid(name), RowExclusiveLock);
+  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
   simple_heap_insert(table, row);
-  const Relation index = index_open(relation_oid("attached_rows_pkey"), RowExclusiveLock);
+  const Relation index = index_open(relation_oid(primary_key), RowExclusiveLock);
   IndexInfo* const info = BuildIndexInfo(index);
   const bool is_added = index_insert(index, values, nulls, &row->t_self, table, UNIQUE_CHECK_PARTIAL, false, info);
   index_close(index, RowExclusiveLock);
@@ -158,36 +168,47 @@ bool add_row(Relation table, HeapTuple row, Datum* values, bool* nulls) {
     simple_heap_delete(table, &row->t_self);
     CommandCounterIncrement();
   }
+  heap_freetuple(row);
+  table_close(table, RowExclusiveLock);
   return is_added;
 }
 
-// Replaces the row of a key, or adds one. What is not to be replaced stays.
-void replace_row(Relation table, const Attachment& attachment, Datum* values, bool* nulls, const bool* replaced) {
+void replace_row(const Attachment& attachment, Datum* values, bool* nulls) {
   IndexScan s = begin_rows(attachment, values[kRowsKey - 1]);
-  const HeapTuple old = next_row(s);
-  const bool is_there = HeapTupleIsValid(old);
-  HeapTuple row = nullptr;
-  ItemPointerData place;
-  if (is_there) {
-    place = old->t_self;
-    row = heap_modify_tuple(old, RelationGetDescr(table), values, nulls, const_cast<bool*>(replaced));
-  }
-  end_scan(s);
-  if (is_there) {
-    CatalogTupleUpdate(table, &place, row);
+  std::optional<ItemPointerData> place = place_of(s);
+  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
+  const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
+  if (place) {
+    CatalogTupleUpdate(table, &*place, row);
   } else {
-    row = heap_form_tuple(RelationGetDescr(table), values, nulls);
     CatalogTupleInsert(table, row);
   }
   heap_freetuple(row);
+  table_close(table, RowExclusiveLock);
 }
 
-bool fits(Datum key) { return VARSIZE(DatumGetPointer(key)) <= kLongestKey; }
+void delete_row(const char* name, std::optional<ItemPointerData> place) {
+  if (!place) return;
+  const Relation table = table_open(relation_oid(name), RowExclusiveLock);
+  CatalogTupleDelete(table, &*place);
+  table_close(table, RowExclusiveLock);
+}
 
 }  // namespace
 
-// Whoever writes a row of a key has the lock on the application's row of that key, so nobody else writes it meanwhile. The
-// columns of the primary key are the first of the table, as index_insert takes them.
+std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key) {
+  IndexScan s = begin_rows(attachment, key);
+  std::optional<WrittenLabel> written;
+  if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
+    written = WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
+                           {DatumGetInt64(column(s, row, kRowsClassId)), DatumGetInt64(column(s, row, kRowsVersionId)),
+                            DatumGetFloat4(column(s, row, kRowsProbability))},
+                           DatumGetInt64(column(s, row, kRowsTextHash))};
+  }
+  end_scan(s);
+  return written;
+}
+
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new) {
   if (!fits(key)) return;
   const PredictedClass& predicted = written.predicted;
@@ -198,29 +219,53 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
                                 Int64GetDatum(predicted.class_id),
                                 Int64GetDatum(predicted.version_id),
                                 Float4GetDatum(predicted.probability),
-                                Datum{0}};
-  bool nulls[kRowsColumns] = {false, false, false, false, false, false, false, true};
-  constexpr bool kReplaced[kRowsColumns] = {false, false, false, true, true, true, true, false};
-  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
-  bool is_added = false;
-  if (is_new) {
-    const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
-    is_added = add_row(table, row, values, nulls);
-    heap_freetuple(row);
-  }
-  if (!is_added) replace_row(table, attachment, values, nulls, kReplaced);
-  table_close(table, RowExclusiveLock);
+                                Int64GetDatum(written.text_hash)};
+  bool nulls[kRowsColumns] = {};
+  if (is_new && add_row("attached_rows", "attached_rows_pkey", values, nulls)) return;
+  replace_row(attachment, values, nulls);
 }
 
-void note_learned(const Attachment& attachment, Datum key) {
+void forget_written_label(const Attachment& attachment, Datum key) {
+  IndexScan s = begin_rows(attachment, key);
+  delete_row("attached_rows", place_of(s));
+}
+
+void note_learned(int tenant_id, std::int64_t attachment_id, int times_attached, Datum key, std::int64_t text_hash) {
   if (!fits(key)) return;
-  Datum values[kRowsColumns] = {Int32GetDatum(attachment.tenant_id), Int64GetDatum(attachment.attachment_id), key};
-  values[kRowsLearnedIn - 1] = Int32GetDatum(attachment.times_attached);
-  bool nulls[kRowsColumns] = {false, false, false, true, true, true, true, false};
-  constexpr bool kReplaced[kRowsColumns] = {false, false, false, false, false, false, false, true};
-  const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
-  replace_row(table, attachment, values, nulls, kReplaced);
-  table_close(table, RowExclusiveLock);
+  Datum values[kLearnedColumns] = {Int32GetDatum(tenant_id), Int64GetDatum(attachment_id), key, Int64GetDatum(text_hash),
+                                   Int32GetDatum(times_attached)};
+  bool nulls[kLearnedColumns] = {};
+  (void)add_row("learned_rows", "learned_rows_pkey", values, nulls);
+}
+
+bool is_learned(const Attachment& attachment, Datum key, std::int64_t text_hash) {
+  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id), int8_key(kLearnedId, attachment.attachment_id),
+                        array_key(kLearnedKey, key), int8_key(kLearnedTextHash, text_hash)};
+  IndexScan s = begin_scan("learned_rows", "learned_rows_pkey", keys, std::size(keys), nullptr);
+  return place_of(s).has_value();
+}
+
+bool add_waiting(int tenant_id, std::int64_t attachment_id, Datum key) {
+  if (!fits(key)) return false;
+  Datum values[kWaitingColumns] = {Int32GetDatum(tenant_id), Int64GetDatum(attachment_id), BoolGetDatum(false), key};
+  bool nulls[kWaitingColumns] = {};
+  return add_row("waiting_rows", "waiting_rows_pkey", values, nulls);
+}
+
+bool is_waiting(const Attachment& attachment, Datum key) {
+  IndexScan s = begin_waiting(attachment, key);
+  return place_of(s).has_value();
+}
+
+void stop_waiting(const Attachment& attachment, Datum key) {
+  IndexScan s = begin_waiting(attachment, key);
+  delete_row("waiting_rows", place_of(s));
+}
+
+std::int64_t text_hash(Datum text) {
+  const std::string_view bytes = text_view(text);
+  return static_cast<std::int64_t>(hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()),
+                                                       static_cast<int>(bytes.size()), 0));
 }
 
 }  // namespace reyearn::pg

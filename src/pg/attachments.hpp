@@ -1,10 +1,12 @@
 // Attachments: tables of applications whose labels fill themselves, and what was written into them.
 //
 //   reyearn.attached_tables  one row an attachment: table, model, and the role that attached it
-//   reyearn.attached_rows    one row for each row of a table that we have labelled or learned from, by its primary key
+//   reyearn.attached_rows    what we wrote into a row of a table, the last
+//   reyearn.learned_rows     of which text of a row was learned what people said
+//   reyearn.waiting_rows     rows that are to be labelled later
 //
-// Both are read and written here by index, without SPI and past row security: triggers do so for every row of others'
-// statements.
+// They are read and written here by index, without SPI and past row security: triggers do so for every row of others'
+// statements. Rows are known by their primary keys; those with keys longer than fits into an index are not remembered.
 #pragma once
 
 #include <cstdint>
@@ -47,13 +49,23 @@ bool is_anything_attached();
 struct WrittenLabel {
   Datum label;  // text, in the current context
   PredictedClass predicted;
+  std::int64_t text_hash;  // of the text that it was predicted for
 };
 
-// `key`: text[].
+// `key`: text[]. The next three by whoever has the row locked: he alone writes what is remembered of it.
 std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key);
 // `is_new`: the row is, so most likely there is nothing of its key yet.
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new);
-// Remembers that a label that a person gave the row was learned.
-void note_learned(const Attachment& attachment, Datum key);
+void forget_written_label(const Attachment& attachment, Datum key);
+
+// By anybody: nothing here waits for others.
+void note_learned(int tenant_id, std::int64_t attachment_id, int times_attached, Datum key, std::int64_t text_hash);
+bool is_learned(const Attachment& attachment, Datum key, std::int64_t text_hash);
+bool add_waiting(int tenant_id, std::int64_t attachment_id, Datum key);
+bool is_waiting(const Attachment& attachment, Datum key);
+void stop_waiting(const Attachment& attachment, Datum key);
+
+// The number of reyearn.text_hash.
+std::int64_t text_hash(Datum text);
 
 }  // namespace reyearn::pg

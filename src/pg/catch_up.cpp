@@ -1,6 +1,8 @@
 #include "pg/catch_up.hpp"
 
-#include <optional>
+#include <algorithm>
+#include <map>
+#include <vector>
 
 #include "pg/acts_as.hpp"
 #include "pg/own_transaction.hpp"
@@ -14,6 +16,8 @@ namespace {
 
 // Row locks are held as long as a step takes.
 constexpr int kRowsOfStep = 1000;
+// What the triggers of a table may take of that.
+constexpr int kStepMilliseconds = 10'000;
 constexpr TimestampTz kBusy = USECS_PER_SEC;
 constexpr TimestampTz kTrouble = 5 * USECS_PER_SEC;
 
@@ -23,27 +27,54 @@ struct Turn {
   TimestampTz due = 0;
 };
 
-// A statement as the owner of the extension, in a transaction of its own.
-template <typename Read>
-bool run(Oid owner, const char* sql, std::initializer_list<SpiParameter> parameters, Read read, Failure& failure) {
+// What the worker itself remembers of an attachment: nobody can be in the way of that.
+struct Patience {
+  TimestampTz until = 0;        // it is passed over
+  int rows = kRowsOfStep;       // of its steps: fewer after one that took too long
+};
+
+std::map<std::int64_t, Patience>& patience() {
+  static auto* const all = new std::map<std::int64_t, Patience>;
+  return *all;
+}
+
+std::vector<std::int64_t> passed_over(TimestampTz now) {
+  std::vector<std::int64_t> ids;
+  for (const auto& [id, one] : patience()) {
+    if (one.until > now) ids.push_back(id);
+  }
+  return ids;
+}
+
+TimestampTz earliest(TimestampTz now, TimestampTz due) {
+  for (const auto& [id, one] : patience()) {
+    if (one.until > now && (due == 0 || one.until < due)) due = one.until;
+  }
+  return due;
+}
+
+// Runs `body` as the owner of the extension, in a transaction of its own.
+template <typename Body>
+bool as_owner(Oid owner, Body body, Failure& failure) {
   return in_own_transaction(
       [&] {
         const ActsAs acting(owner);
         Spi spi;
-        spi.execute(sql, parameters);
-        if (spi.row_count() > 0) read(spi.row(0));
+        body(spi);
         spi.finish();
       },
       failure);
 }
 
-bool find_turn(Oid owner, Turn& turn) {
+bool find_turn(Oid owner, TimestampTz now, Turn& turn) {
   Failure failure;
-  auto read = [&](const SpiRow& row) {
+  const std::vector<std::int64_t> others = passed_over(now);
+  auto find = [&](Spi& spi) {
+    spi.execute("SELECT tenant_id, attachment_id, due_at FROM reyearn.next_catch_up($1)", {spi_int8_array(others)});
+    const SpiRow row = spi.row(0);
     turn = {row.int4(1), row.int8(2), row.is_null(3) ? 0 : DatumGetTimestampTz(row.datum(3))};
   };
-  const bool is_done =
-      run(owner, "SELECT tenant_id, attachment_id, due_at FROM reyearn.next_catch_up()", {}, read, failure);
+  const bool is_done = as_owner(owner, find, failure);
   if (!is_done && failure.sqlstate != ERRCODE_QUERY_CANCELED) {
     ereport(LOG, (errmsg("reyearn worker could not look for rows that wait: %s", failure.message)));
   }
@@ -51,41 +82,48 @@ bool find_turn(Oid owner, Turn& turn) {
 }
 
 bool is_in_the_way(const Failure& failure) {
-  return failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || failure.sqlstate == ERRCODE_QUERY_CANCELED ||
+  return failure.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
          ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
 void postpone(Oid owner, const Turn& turn, const Failure& failure) {
-  const bool is_error = !is_in_the_way(failure);
-  if (is_error) {
-    ereport(LOG, (errmsg("attachment " INT64_FORMAT " could not catch up: %s", turn.attachment_id, failure.message),
-                  failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0));
-  }
+  ereport(LOG, (errmsg("attachment " INT64_FORMAT " could not catch up: %s", turn.attachment_id, failure.message),
+                failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0));
   Failure again;
-  const bool is_done = in_own_transaction(
-      [&] {
-        const ActsAs acting(owner);
-        Spi spi;
-        spi.execute("SELECT reyearn.postpone_catch_up($1, $2, $3)",
-                    {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id),
-                     is_error ? spi_text(failure.message) : spi_null(TEXTOID)});
-        spi.finish();
-      },
-      again);
-  if (!is_done) ereport(LOG, (errmsg("reyearn worker could not postpone an attachment: %s", again.message)));
+  auto tell = [&](Spi& spi) {
+    spi.execute("SELECT reyearn.postpone_catch_up($1, $2, $3)",
+                {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id), spi_text(failure.message)});
+  };
+  if (as_owner(owner, tell, again)) return;
+  ereport(LOG, (errmsg("reyearn worker could not postpone an attachment: %s", again.message)));
 }
 
-// With how many rows it is done; nothing: it failed, and is postponed.
-std::optional<std::int64_t> do_step(Oid owner, const Turn& turn) {
+bool run_step(Oid owner, const Turn& turn, int most, std::int64_t& rows, Failure& failure) {
+  auto step = [&](Spi& spi) {
+    spi.execute("SELECT reyearn.catch_up_of($1, $2, $3)",
+                {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id), spi_int4(most)});
+    rows = spi.row(0).int8(1);
+  };
+  enable_timeout_after(STATEMENT_TIMEOUT, kStepMilliseconds);
+  const bool is_done = as_owner(owner, step, failure);
+  disable_timeout(STATEMENT_TIMEOUT, false);
+  return is_done;
+}
+
+// What others hold is tried again a second later, and what fails later still; other attachments come before.
+void do_step(Oid owner, const Turn& turn, const std::function<bool()>& should_stop) {
+  Patience& mine = patience()[turn.attachment_id];
   std::int64_t rows = 0;
   Failure failure;
-  const bool is_done =
-      run(owner, "SELECT reyearn.catch_up_of($1, $2, $3)",
-          {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id), spi_int4(kRowsOfStep)},
-          [&](const SpiRow& row) { rows = row.int8(1); }, failure);
-  if (is_done) return rows;
+  if (run_step(owner, turn, mine.rows, rows, failure)) {
+    mine.rows = std::min(2 * mine.rows, kRowsOfStep);
+    mine.until = rows == 0 ? GetCurrentTimestamp() + kBusy : 0;
+    return;
+  }
+  mine.until = GetCurrentTimestamp() + (is_in_the_way(failure) ? kBusy : kTrouble);
+  if (is_in_the_way(failure) || should_stop()) return;
+  if (failure.sqlstate == ERRCODE_QUERY_CANCELED) mine.rows = std::max(1, mine.rows / 10);
   postpone(owner, turn, failure);
-  return std::nullopt;
 }
 
 }  // namespace
@@ -93,12 +131,11 @@ std::optional<std::int64_t> do_step(Oid owner, const Turn& turn) {
 TimestampTz catch_up(Oid extension_owner, TimestampTz until, const std::function<bool()>& should_stop) {
   for (TimestampTz now = GetCurrentTimestamp(); now < until && !should_stop(); now = GetCurrentTimestamp()) {
     Turn turn;
-    if (!find_turn(extension_owner, turn)) return now + kTrouble;
-    if (turn.attachment_id == 0) return turn.due;
+    if (!find_turn(extension_owner, now, turn)) return now + kTrouble;
+    if (turn.attachment_id == 0) return earliest(now, turn.due);
     pgstat_report_activity(STATE_RUNNING, "labelling rows of attached tables");
-    const std::optional<std::int64_t> rows = do_step(extension_owner, turn);
+    do_step(extension_owner, turn, should_stop);
     pgstat_report_activity(STATE_IDLE, nullptr);
-    if (rows && *rows == 0) return now + kBusy;  // others have locked them
   }
   return GetCurrentTimestamp();
 }

@@ -72,7 +72,7 @@ const char* ask(const char* query, Datum label_text, MemoryContext result_contex
   const Datum reason = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
   const char* const copy = is_null ? nullptr : MemoryContextStrdup(result_context, TextDatumGetCString(reason));
   SPI_finish();
-  AtEOXact_GUC(true, level);
+  AtEOXact_GUC(false, level);  // with what functions of the constraint have set
   return copy;
 }
 

@@ -60,6 +60,7 @@ using LabelNotes = std::unordered_multimap<std::uint64_t, LabelNote>;
 struct LabelledStatement {
   std::shared_ptr<const Attachment> attachment;  // once it was looked up
   bool gave_up = false;                          // nothing more is predicted
+  std::string trouble;                           // why
   bool has_warned = false;
   std::unordered_map<std::int64_t, std::string> refusals;  // of classes; empty: the table lets the label in
   std::optional<GivenLast> given_last;           // until the statement's next row

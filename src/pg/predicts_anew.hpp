@@ -1,29 +1,38 @@
 // PredictsAnew: while one is alive, an UPDATE of an attached table that changes neither text nor label has the labels
-// predicted anew that are not people's, and what that writes is not learned from. For the attachment's own writes.
-//
-// Statements of the application's triggers within such an UPDATE change something, and are treated as ever.
+// predicted anew that are not people's, and what that writes is not learned from. For the attachment's own writes: statements
+// of the application's triggers within such an UPDATE are treated as ever.
 #pragma once
 
 #include <cstdint>
-#include <utility>
+
+#include "pg/postgres.hpp"
 
 namespace reyearn::pg {
 
 class PredictsAnew {
  public:
-  explicit PredictsAnew(std::int64_t attachment_id) : before_(std::exchange(attachment(), attachment_id)) {}
-  ~PredictsAnew() { attachment() = before_; }
+  explicit PredictsAnew(std::int64_t attachment_id) : before_(now()) { now() = {attachment_id, trigger_depth() + 1}; }
+  ~PredictsAnew() { now() = before_; }
   PredictsAnew(const PredictsAnew&) = delete;
 
-  static bool is_at(std::int64_t attachment_id) { return attachment() == attachment_id; }
-
- private:
-  static std::int64_t& attachment() {
-    static std::int64_t now = 0;  // attachments are numbered from 1
-    return now;
+  // Asked by a trigger.
+  static bool is_at(std::int64_t attachment_id) {
+    return now().attachment_id == attachment_id && now().trigger_depth == trigger_depth();
   }
 
-  std::int64_t before_;
+ private:
+  struct Place {
+    std::int64_t attachment_id = 0;  // attachments are numbered from 1
+    int trigger_depth = 0;           // how many triggers are being executed, each called by a statement of the one before
+  };
+
+  static Place& now() {
+    static Place place;
+    return place;
+  }
+  static int trigger_depth() { return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, Datum{0})); }
+
+  Place before_;
 };
 
 }  // namespace reyearn::pg

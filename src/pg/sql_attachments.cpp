@@ -3,6 +3,9 @@
 //
 // The table is read and written as its owner, restricted, as autovacuum does: functions in its constraints, triggers and
 // policies run with no more rights than that. Predicting and learning is done as the owner of the attachment.
+#include <algorithm>
+#include <memory>
+
 #include "core/error.hpp"
 #include "pg/acts_as.hpp"
 #include "pg/announcements.hpp"
@@ -30,40 +33,75 @@ Oid owner_of_table(Oid relation) {
 }
 
 // What functions of the table expect: what the session or the database has set, not what ours are called with.
-constexpr const char* kApplicationSettings[] = {"search_path", "datestyle",         "intervalstyle",
-                                                "timezone",    "extra_float_digits", "bytea_output"};
-
-// Returns the level to go back to; an error goes back by itself.
-int use_application_settings() {
-  const int level = NewGUCNestLevel();
-  for (const char* const name : kApplicationSettings) {
-    (void)set_config_option(name, GetConfigOptionResetString(name), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                            false);
-  }
-  return level;
+void set_for_application(const char* name) {
+  (void)set_config_option(name, GetConfigOptionResetString(name), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
 }
+
+// Runs `body` as the owner of a table. What its functions set ends with that.
+template <typename Body>
+void as_table_owner(Oid relation, Body body) {
+  const int level = pg_call([&] {
+    const int now = NewGUCNestLevel();
+    set_for_application("search_path");
+    return now;
+  });
+  {
+    const ActsAs acting(pg_call([&] { return owner_of_table(relation); }));
+    body();
+  }
+  pg_call([&] { AtEOXact_GUC(false, level); });
+}
+
+constexpr const char* kSettingsOfWrites[] = {"datestyle",    "intervalstyle", "timezone",      "extra_float_digits",
+                                             "bytea_output", "lc_monetary",   "enable_seqscan"};
 
 SpiParameter text_array(FunctionCallInfo fcinfo, int argument) {
   return {TEXTARRAYOID, fcinfo->args[argument].value, fcinfo->args[argument].isnull};
 }
 
-void put_rows(Spi& spi, ReturnSetInfo* result) {
-  const std::uint64_t count = spi.row_count();
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const SpiRow row = spi.row(i);
-    Datum values[3];
-    bool nulls[3];
-    for (int c = 0; c < 3; ++c) {
-      nulls[c] = row.is_null(c + 1);
-      values[c] = row.datum(c + 1);
-    }
-    pg_call([&] { tuplestore_putvalues(result->setResult, result->setDesc, values, nulls); });
+// The elements of a text[], none of which is NULL. Plain data.
+struct TextArray {
+  explicit TextArray(Datum array) {
+    deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &texts, nullptr, &count);
   }
+
+  Datum* texts;
+  int count;
+};
+
+// The primary keys in a text[][]. Plain data.
+class Keys {
+ public:
+  explicit Keys(Datum array) : parts_(array) {
+    ArrayType* const keys = DatumGetArrayTypeP(array);
+    width_ = ARR_NDIM(keys) == 2 ? ARR_DIMS(keys)[1] : 0;
+  }
+  int count() const { return width_ == 0 ? 0 : parts_.count / width_; }
+  Datum at(int i) const {
+    return PointerGetDatum(construct_array(parts_.texts + i * width_, width_, TEXTOID, -1, false, TYPALIGN_INT));
+  }
+
+ private:
+  TextArray parts_;
+  int width_;
+};
+
+// Returns how many bytes the row has.
+std::size_t put_row(const SpiRow& row, ReturnSetInfo* result) {
+  Datum values[3];
+  bool nulls[3];
+  for (int c = 0; c < 3; ++c) {
+    nulls[c] = row.is_null(c + 1);
+    values[c] = row.datum(c + 1);
+  }
+  pg_call([&] { tuplestore_putvalues(result->setResult, result->setDesc, values, nulls); });
+  return nulls[1] ? 0 : pg_call([&] { return toast_raw_datum_size(values[1]); });
 }
 
-// The triggers of the table run as its owner, under the search path of whoever asked for that.
-void require_own_table(Oid relation, Oid owner) {
-  if (IsBackgroundWorker || has_privs_of_role(acting_role(), owner)) return;
+// Functions of the table run as its owner, under the search path of whoever asked for that.
+void require_own_table(Oid relation) {
+  if (IsBackgroundWorker || has_privs_of_role(acting_role(), owner_of_table(relation))) return;
   ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relation))));
 }
 
@@ -124,56 +162,79 @@ PGDLLEXPORT Datum reyearn_predicted_labels(PG_FUNCTION_ARGS) {
   });
 }
 
-// read_rows, which is STABLE, sees what its caller sees; lock_rows sees what is committed, as locking does.
-PG_FUNCTION_INFO_V1(reyearn_query_rows);
-PGDLLEXPORT Datum reyearn_query_rows(PG_FUNCTION_ARGS) {
+// Of long texts fewer rows are read than were asked for.
+PG_FUNCTION_INFO_V1(reyearn_read_rows);
+PGDLLEXPORT Datum reyearn_read_rows(PG_FUNCTION_ARGS) {
+  constexpr long kRowsAtATime = 50;
+  constexpr std::size_t kMostBytes = 32 << 20;
   InitMaterializedSRF(fcinfo, 0);
-  const Oid owner = owner_of_table(PG_GETARG_OID(0));
+  const Oid relation = PG_GETARG_OID(0);
   const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-  const bool is_read_only = func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_STABLE;
+  require_own_table(relation);
   guard([&] {
-    const ActsAs acting(owner);
-    Spi spi;
-    const std::initializer_list<SpiParameter> parameters = {text_array(fcinfo, 2), spi_int4(PG_GETARG_INT32(3))};
-    if (is_read_only) {
-      spi.query(query, parameters);
-    } else {
-      spi.execute(query, parameters);
-    }
-    put_rows(spi, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
-    spi.finish();
+    as_table_owner(relation, [&] {
+      Spi spi;
+      SpiCursor cursor(query, {text_array(fcinfo, 2), spi_int4(PG_GETARG_INT32(3))});
+      std::size_t bytes = 0;
+      while (bytes < kMostBytes && cursor.fetch(kRowsAtATime, false)) {
+        for (std::uint64_t i = 0; i < cursor.row_count(); ++i) {
+          bytes += put_row(cursor.row(i), reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+        }
+      }
+      cursor.close();
+      spi.finish();
+    });
+  });
+  return Datum{0};
+}
+
+PG_FUNCTION_INFO_V1(reyearn_lock_rows);
+PGDLLEXPORT Datum reyearn_lock_rows(PG_FUNCTION_ARGS) {
+  InitMaterializedSRF(fcinfo, 0);
+  const Oid relation = PG_GETARG_OID(0);
+  const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+  require_own_table(relation);
+  guard([&] {
+    as_table_owner(relation, [&] {
+      Spi spi;
+      spi.execute(query, {text_array(fcinfo, 2)});
+      for (std::uint64_t i = 0; i < spi.row_count(); ++i) {
+        (void)put_row(spi.row(i), reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+      }
+      spi.finish();
+    });
   });
   return Datum{0};
 }
 
 PG_FUNCTION_INFO_V1(reyearn_write_labels);
 PGDLLEXPORT Datum reyearn_write_labels(PG_FUNCTION_ARGS) {
-  const Oid owner = owner_of_table(PG_GETARG_OID(0));
+  const Oid relation = PG_GETARG_OID(0);
   const std::int64_t attachment_id = PG_GETARG_INT64(1);
   const char* const query = text_to_cstring(PG_GETARG_TEXT_PP(2));
-  require_own_table(PG_GETARG_OID(0), owner);
+  require_own_table(relation);
   guard([&] {
-    const int level = pg_call([] { return use_application_settings(); });
-    {
-      const ActsAs acting(owner);
+    as_table_owner(relation, [&] {
+      pg_call([] {
+        for (const char* const name : kSettingsOfWrites) set_for_application(name);
+        if (IsBackgroundWorker) fire_triggers_at_once();
+      });
       const PredictsAnew anew(attachment_id);
-      if (IsBackgroundWorker) pg_call([] { fire_triggers_at_once(); });
       Spi spi;
       spi.execute(query, {text_array(fcinfo, 3)});
       spi.finish();
-    }
-    pg_call([&] { AtEOXact_GUC(true, level); });
+    });
   });
   PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(reyearn_check_attachment);
 PGDLLEXPORT Datum reyearn_check_attachment(PG_FUNCTION_ARGS) {
-  return guard([&] {
+  guard([&] {
     const std::shared_ptr<const Attachment> attachment = attachment_argument(fcinfo);
     require_live_version(fcinfo, *attachment);
-    return BoolGetDatum(attachment->learns());
   });
+  PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(reyearn_learn_labels_of);
@@ -188,6 +249,34 @@ PGDLLEXPORT Datum reyearn_learn_labels_of(PG_FUNCTION_ARGS) {
     });
   });
 }
+
+PG_FUNCTION_INFO_V1(reyearn_text_hash);
+PGDLLEXPORT Datum reyearn_text_hash(PG_FUNCTION_ARGS) { PG_RETURN_INT64(text_hash(PG_GETARG_DATUM(0))); }
+
+PG_FUNCTION_INFO_V1(reyearn_add_waiting);
+PGDLLEXPORT Datum reyearn_add_waiting(PG_FUNCTION_ARGS) {
+  std::int64_t added = 0;
+  const Keys keys(PG_GETARG_DATUM(2));
+  for (int i = 0; i < keys.count(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    added += add_waiting(PG_GETARG_INT32(0), PG_GETARG_INT64(1), keys.at(i));
+  }
+  PG_RETURN_INT64(added);
+}
+
+PG_FUNCTION_INFO_V1(reyearn_add_learned);
+PGDLLEXPORT Datum reyearn_add_learned(PG_FUNCTION_ARGS) {
+  const Keys keys(PG_GETARG_DATUM(3));
+  const TextArray bodies(PG_GETARG_DATUM(4));
+  for (int i = 0; i < std::min(keys.count(), bodies.count); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    note_learned(PG_GETARG_INT32(0), PG_GETARG_INT64(1), PG_GETARG_INT32(2), keys.at(i), text_hash(bodies.texts[i]));
+  }
+  PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(reyearn_is_worker);
+PGDLLEXPORT Datum reyearn_is_worker(PG_FUNCTION_ARGS) { PG_RETURN_BOOL(IsBackgroundWorker); }
 
 PG_FUNCTION_INFO_V1(reyearn_announce_work);
 PGDLLEXPORT Datum reyearn_announce_work(PG_FUNCTION_ARGS) {

@@ -13,6 +13,7 @@
 
 #include "core/error.hpp"
 #include "pg/acts_as.hpp"
+#include "pg/announcements.hpp"
 #include "pg/attached_row.hpp"
 #include "pg/attachments.hpp"
 #include "pg/call_function.hpp"
@@ -45,6 +46,7 @@ struct Call {
   Value label() const { return value_of(columns, row, columns.label); }
   Value old_text() const { return value_of(columns, old, columns.text); }
   Value old_label() const { return value_of(columns, old, columns.label); }
+  std::int64_t text_hash() const { return reyearn::pg::text_hash(text().datum); }
   bool changes_text() const { return differ(columns, columns.text, old_text(), text()); }
   bool changes_label() const { return differ(columns, columns.label, old_label(), label()); }
   RowIdentity identity() const { return identity_of(columns, row, is_insert()); }
@@ -108,6 +110,7 @@ constexpr char kNotLearned[] = "could not learn from rows of";
 
 void give_up(const Call& call, LabelledStatement& statement, const Failure& failure) {
   statement.gave_up = true;
+  statement.trouble = failure.message;
   warn(call, statement, kNotLabelled, failure);
   note_error(statement, failure);
 }
@@ -269,7 +272,7 @@ HeapTuple leave_unlabelled(Call& call, LabelledStatement& statement) {
   if (statement.attachment && !call.text().is_null) {
     const RowIdentity row = pg_call([&] { return call.identity(); });
     statement.add(row, Origin::kWaiting);
-    note_move(call, statement, Origin::kWaiting);
+    if (!call.is_insert()) note_move(call, statement, Origin::kWaiting);
   }
   return call.row;
 }
@@ -307,23 +310,32 @@ bool note_change(const Call& call, LabelledStatement& statement, const std::opti
 void remember(const Call& call, const Attachment& attachment, const PredictedClass& predicted) {
   pg_call([&] {
     keep_written_label(attachment, key_of(call.columns, call.row),
-                       {text_of_label(call.columns, call.label()), predicted}, call.is_insert());
+                       {text_of_label(call.columns, call.label()), predicted, call.text_hash()}, call.is_insert());
   });
 }
 
-// While PredictsAnew: nullptr leaves the row as it is, when its label is a person's, or he has taken it away, or it would get
-// the one that it has. What goes wrong is an error.
+// Whether the row's label, or that it has none, is what a person wants, of this text.
+bool is_settled(const Call& call, const Attachment& attachment) {
+  return pg_call([&] {
+    const Datum key = key_of(call.columns, call.row);
+    const std::int64_t hash = call.text_hash();
+    const std::optional<WrittenLabel> written = find_written_label(attachment, key);
+    const bool is_labelled = !call.label().is_null;
+    if (!is_labelled) return written && written->text_hash == hash;
+    const bool is_ours = written && is_written(*written, text_of_label(call.columns, call.label()));
+    return !is_ours || is_learned(attachment, key, hash);
+  });
+}
+
+// While PredictsAnew: nullptr leaves the row as it is, when its label is settled, or it would get the one that it has. What
+// goes wrong is an error.
 HeapTuple label_anew(Call& call, LabelledStatement& statement) {
   const Attachment* const attachment = attachment_of(call, statement);
-  if (attachment == nullptr || call.text().is_null) return nullptr;
-  const std::optional<WrittenLabel> written = written_into(call, *attachment, call.old);
-  const bool is_labelled = !call.label().is_null;
-  const bool is_ours = written && is_labelled &&
-                       pg_call([&] { return is_written(*written, text_of_label(call.columns, call.label())); });
-  if (is_labelled ? !is_ours : written.has_value()) return nullptr;
+  if (attachment == nullptr || statement.gave_up) throw Error(ErrorCode::kNotEnoughData, statement.trouble, "", "");
+  if (call.text().is_null || is_settled(call, *attachment)) return nullptr;
   const std::optional<Prediction> prediction = predict(call, statement);
-  if (!prediction) return nullptr;
-  const bool is_same = is_labelled && !call.columns.tells_more() && pg_call([&] {
+  if (!prediction) throw Error(ErrorCode::kNotEnoughData, statement.trouble, "", "");
+  const bool is_same = !call.label().is_null && !call.columns.tells_more() && pg_call([&] {
     return !differ(call.columns, call.columns.label, call.label(), {prediction->given.label, false});
   });
   if (!is_same) return give_label(call, statement, *prediction);
@@ -346,11 +358,13 @@ HeapTuple label_updated(Call& call, LabelledStatement& statement) {
     bool label;
   };
   const Changes changes = pg_call([&] { return Changes{call.changes_text(), call.changes_label()}; });
+  const bool is_own = PredictsAnew::is_at(call.columns.attachment_id);
+  if (changes.label && is_own) return call.row;  // by another trigger: nobody has said that
   if (changes.label) {
     if (note_change(call, statement, excluded)) return call.row;
     return pg_call([&] { return without_prediction(call.columns, call.old, call.row); });
   }
-  if (!changes.text && PredictsAnew::is_at(call.columns.attachment_id)) return label_anew(call, statement);
+  if (!changes.text && is_own) return label_anew(call, statement);
   const bool is_labelled = !call.label().is_null;
   if (!changes.text && !(is_labelled && pg_call([&] { return call.may_move(); }))) return call.row;
   const Attachment* const attachment = attachment_of(call, statement);
@@ -361,6 +375,18 @@ HeapTuple label_updated(Call& call, LabelledStatement& statement) {
     note_move(call, statement, Origin::kReyearn, ours->predicted);
   } else {
     note_move(call, statement, Origin::kNobody);
+  }
+  return call.row;
+}
+
+// The table has lost its primary key, or has got another: that is told.
+HeapTuple without_key(Call& call) {
+  LabelledStatement& statement = statement_of(call, GetActiveSnapshot()->curcid);
+  if (attachment_of(call, statement) != nullptr && !statement.gave_up) {
+    Failure failure;
+    failure.set(Error(ErrorCode::kNotEnoughData, "it has not the primary key that it was attached with", "",
+                      "Detach the table and attach it again."));
+    give_up(call, statement, failure);
   }
   return call.row;
 }
@@ -395,7 +421,8 @@ void learn(const Call& call, LabelledStatement& statement, const Lesson& lesson)
           pg_call([&] {
             call_function("learn_label", {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID},
                           {lesson.body, lesson.confirmed, lesson.rejected, lesson.withdrawn});
-            note_learned(attachment, key_of(call.columns, call.row));
+            note_learned(attachment.tenant_id, attachment.attachment_id, attachment.times_attached,
+                         key_of(call.columns, call.row), call.text_hash());
           });
         },
         failure);
@@ -443,6 +470,9 @@ bool follows_class(const Call& call, const Attachment& attachment, const Written
 }
 
 void learn_updated(const Call& call, LabelledStatement& statement) {
+  if (call.label().is_null) {
+    pg_call([&] { stop_waiting(*statement.attachment, key_of(call.columns, call.row)); });
+  }
   const std::optional<WrittenLabel> written = written_into(call, *statement.attachment, call.old);
   if (written && !call.old_label().is_null &&
       pg_call([&] { return follows_class(call, *statement.attachment, *written); })) {
@@ -454,32 +484,24 @@ void learn_updated(const Call& call, LabelledStatement& statement) {
   learn(call, statement, lesson);
 }
 
-void wait_for_label(const Call& call, LabelledStatement& statement) {
-  const Attachment& attachment = *statement.attachment;
-  Failure failure;
-  bool is_done;
-  {
-    const ActsAs acting(pg_call([] { return extension_owner(); }));
-    is_done = in_subtransaction(
-        [&] {
-          pg_call([&] {
-            call_function("wait_for_label", {INT4OID, INT8OID, TEXTARRAYOID},
-                          {{Int32GetDatum(attachment.tenant_id), false},
-                           {Int64GetDatum(attachment.attachment_id), false},
-                           {key_of(call.columns, call.row), false}});
-          });
-        },
-        failure);
-  }
-  if (!is_done) warn(call, statement, kNotLabelled, failure);
+void wait_for_label(const Call& call, const Attachment& attachment) {
+  const bool is_added = pg_call([&] {
+    const Datum key = key_of(call.columns, call.row);
+    forget_written_label(attachment, key);  // the row has no label now, and that nobody has taken away
+    return add_waiting(attachment.tenant_id, attachment.attachment_id, key);
+  });
+  if (is_added) pg_call([] { announce(Announcement::kWork, 0); });
 }
 
-// A row that keeps its label under another key.
+// A row that keeps its label, or its waiting for one, under another key.
 void follow_key(const Call& call, LabelledStatement& statement) {
   const Attachment* const attachment = attachment_of(call, statement);
-  if (attachment == nullptr) return;
+  if (attachment == nullptr || call.text().is_null) return;
   const std::optional<WrittenLabel> written = our_label(call, *attachment, call.old);
   if (written) remember(call, *attachment, written->predicted);
+  const bool waits = call.label().is_null &&
+                     pg_call([&] { return is_waiting(*attachment, key_of(call.columns, call.old)); });
+  if (waits) wait_for_label(call, *attachment);
 }
 
 void learn_row(const Call& call) {
@@ -496,7 +518,7 @@ void learn_row(const Call& call) {
   if (attachment == nullptr) return;
   if (note->origin == Origin::kNobody) return;
   if (note->origin == Origin::kWaiting) {
-    wait_for_label(call, statement);
+    wait_for_label(call, *attachment);
     return;
   }
   if (note->origin == Origin::kReyearn) {
@@ -515,8 +537,9 @@ extern "C" {
 PG_FUNCTION_INFO_V1(reyearn_label_row);
 PGDLLEXPORT Datum reyearn_label_row(PG_FUNCTION_ARGS) {
   Call call = read_call(fcinfo, true);
-  if (is_restoring() || call.columns.key_count == 0) return PointerGetDatum(call.row);
+  if (is_restoring()) return PointerGetDatum(call.row);
   return PointerGetDatum(guard([&]() -> HeapTuple {
+    if (call.columns.key_count == 0) return without_key(call);
     // Rows are written by the command that the statement's snapshot was taken for.
     const CommandId command = GetActiveSnapshot()->curcid;
     LabelledStatement& statement = statement_of(call, command);

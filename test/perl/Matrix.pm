@@ -160,7 +160,7 @@ our %objects = (
 	# Tables and views.
 	(map { ("reyearn.$_" => table($_)) }
 		qw(tenants classes merged_classes observations annotation_history models model_versions
-		experiments runs run_labels news attached_tables attached_rows waiting_rows catch_ups)),
+		experiments runs run_labels news attached_tables attached_rows learned_rows waiting_rows catch_ups)),
 	'reyearn.annotations' => table('annotations', sees => 'giver'),    # whose version predicted
 	'reyearn.model_shares' => table('model_shares', sees => 'taker'),
 	'reyearn.model_images' => table('model_images', row => q{concat_ws(' ', t.tenant_id, t.version_id, t.kind, t.chunk_no, md5(t.data))}),
@@ -225,6 +225,7 @@ HINT:  Name one of them, or set reyearn.default_model.)) ],
 	'reyearn.sees_all_tenants()' => [ call('SELECT reyearn.sees_all_tenants()', map { $_ => 'f' } qw(own none several choice)) ],
 	'reyearn.acting_role()' => [ constant('SELECT reyearn.acting_role()', '{acting}') ],
 	'reyearn.trigger_arguments(bytea)' => [ constant(q{SELECT (reyearn.trigger_arguments('12\000version\000'))[2]}, 'version') ],
+	'reyearn.text_hash(text)' => [ constant(q{SELECT reyearn.text_hash('a') <> reyearn.text_hash('b')}, 't') ],
 	'reyearn.content_hash(text)' => [ constant(q{SELECT reyearn.content_hash('abc') = sha256('abc')}, 't') ],
 	'reyearn.parse_label(text)' => [ constant(q{SELECT reyearn.parse_label('a.b')}, 'a.b') ],
 	'reyearn.same_label(ltree,ltree)' => [ constant(q{SELECT reyearn.same_label('a.b', 'a.b')}, 't') ],
@@ -316,11 +317,11 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 		call(q{SELECT reyearn.learn_label(matrix.own('secret mail 1'), NULL, matrix.asked('secret.mail'), ARRAY[matrix.asked('secret.home')])}, own => '', missing => '') ],
 	'reyearn.learn_labels(text[],text[])' => [
 		call(q{SELECT reyearn.learn_labels(ARRAY[matrix.own('secret mail 1')], ARRAY[matrix.asked('secret.mail')])}, own => '{}', missing => '{{w}secret.mail}') ],
-	'reyearn.note_learned(bigint,text[])' => [ call(q{SELECT reyearn.note_learned(matrix.id('att'), '{{9}}')}, own => '', missing => '') ],
+	'reyearn.note_learned(bigint,text[],text[])' => [ call(q{SELECT reyearn.note_learned(matrix.id('att'), '{{9}}', '{x}')}, own => '', missing => '') ],
 	'reyearn.qualified_type(oid,integer)' => [ constant(q{SELECT reyearn.qualified_type('uuid'::regtype, -1)}, 'pg_catalog.uuid') ],
 	'reyearn.label_checks(regclass,smallint)' => [ constant(q{SELECT reyearn.label_checks('matrix.inbox', 3::int2) IS NULL}, 't') ],
 	'reyearn.refused_label(regclass,smallint,text[])' => [ constant(q{SELECT reyearn.refused_label('matrix.inbox', 3::int2, '{a}') IS NULL}, 't') ],
-	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[format('%s', t.id) COLLATE "C"]}) ],
+	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[pg_catalog.format('%s', t.id) COLLATE pg_catalog."C"]}) ],
 	'reyearn_confirm_row(regclass,text[])' => [ call(q{SELECT reyearn_confirm_row('matrix.inbox', '1')},
 		own => qq(42704: table matrix.inbox is not attached to a model that learns\n$attached_hint)) ],
 
@@ -341,7 +342,9 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 	'reyearn.create_attachment_triggers(regclass,bigint,name,name,name,name)' => [
 		constant(q{SELECT reyearn.create_attachment_triggers('matrix.ids', 1, 'word', 'kind', NULL, NULL)}, '42501: permission denied for table ids') ],
 	'reyearn.begin_catch_up(bigint,boolean)' => [ call(q{SELECT reyearn.begin_catch_up(matrix.id('att'), true)}, own => '', missing => '') ],
-	'reyearn.is_catching_up(bigint)' => [ call(q{SELECT reyearn.is_catching_up(matrix.id('att'))}, own => 'f', missing => 'f') ],
+	'reyearn.has_work(bigint)' => [ call(q{SELECT reyearn.has_work(matrix.id('att'))}, own => 'f', missing => 'f') ],
+	'reyearn.check_table_owner(regclass,regrole)' => [ constant(q{SELECT reyearn.check_table_owner('matrix.inbox', quote_ident(current_user)::regrole)}, '') ],
+	'reyearn.key_columns(regclass)' => [ constant(q{SELECT reyearn.key_columns('matrix.inbox')}, '{id}') ],
 	'reyearn.catch_up(bigint,integer)' => [ call(q{SELECT reyearn.catch_up(matrix.id('att'), 10)}, own => '0', missing => '0') ],
 	'reyearn.catch_up_or_leave(bigint)' => [ call(q{SELECT reyearn.catch_up_or_leave(matrix.id('att'))}, own => '', missing => '') ],
 	'reyearn.queue_relabel(bigint,real)' => [
@@ -349,6 +352,10 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 	'reyearn.own_attachments(regclass)' => [ call(q{SELECT count(*) FROM reyearn.own_attachments('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
 	'reyearn_catch_up(regclass)' => [ call(q{SELECT reyearn_catch_up('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
 	'reyearn_relabel(regclass,real)' => [ call(q{SELECT reyearn_relabel('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)) ],
+	'reyearn_forget_rows(regclass)' => [ call(q{SELECT reyearn_forget_rows('matrix.inbox')}, own => qq(42704: table matrix.inbox is not attached\n$attached_hint)),
+		call(q{SELECT reyearn_forget_rows()}, own => '0') ],
+	'reyearn.forget_deleted_rows(bigint)' => [ call(q{SELECT reyearn.forget_deleted_rows(matrix.id('att'))}, own => '22P02: invalid input syntax for type integer: "{w}secret"', missing => '0') ],
+	'reyearn.forget_dropped_tables()' => [ call('SELECT reyearn.forget_dropped_tables()', own => '0') ],
 	'reyearn.announce_work()' => [ constant('SELECT reyearn.announce_work()', '') ],
 	(map { ("reyearn.$_()" => [ constant("SELECT reyearn.$_()", 'XX000: not called by a trigger') ]) } qw(label_row learn_row)),
 	'reyearn_create_model(text,text,text,text,jsonb,integer,interval,text,integer)' => [
@@ -426,12 +433,17 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 		reyearn.delete_classes_of(integer,bigint[]) reyearn.delete_model_of(integer,bigint) reyearn.delete_observation_of(integer,bigint)
 		reyearn.delete_share_of(integer,bigint,integer) reyearn.make_live_of(integer,bigint,integer,boolean)
 		reyearn.count_models(integer) reyearn.note_attachment_error(integer,bigint,text)
-		reyearn.attachment_queries(integer,bigint) reyearn.read_rows(regclass,text,text[],integer) reyearn.lock_rows(regclass,text,text[],integer)
+		reyearn.attachment_queries(integer,bigint) reyearn.read_rows(regclass,text,text[],integer) reyearn.lock_rows(regclass,text,text[])
 		reyearn.write_labels(regclass,bigint,text,text[]) reyearn.check_attachment(regclass,bigint) reyearn.learn_labels_of(regclass,bigint,text[],text[])
-		reyearn.wait_for_label(integer,bigint,text[]) reyearn.each_key(text[]) reyearn.note_learned_of(integer,bigint,text[]) reyearn.sweep(integer,bigint,integer)
-		reyearn.label_one_by_one(integer,bigint,regclass,text,text[]) reyearn.take_waiting(integer,bigint,integer) reyearn.finish_waiting(integer,bigint,text[])
-		reyearn.label_waiting(integer,bigint,integer) reyearn.catch_up_of(integer,bigint,integer) reyearn.next_catch_up()
-		reyearn.postpone_catch_up(integer,bigint,text) reyearn.queue_relabel_of(integer,bigint,real) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
+		reyearn.add_waiting(integer,bigint,text[]) reyearn.add_learned(integer,bigint,integer,text[],text[]) reyearn.each_key(text[]) reyearn.note_learned_of(integer,bigint,text[],text[])
+		reyearn.sweep(reyearn.attached_tables,reyearn.catch_ups,integer) reyearn.what_to_do(reyearn.attached_tables,text[],text,text)
+		reyearn.label_one_by_one(reyearn.attached_tables,text[]) reyearn.take_waiting(integer,bigint,integer) reyearn.stop_waiting(integer,bigint,text[])
+		reyearn.refuse_waiting(integer,bigint,text[],text) reyearn.is_of_a_row(text) reyearn.label_free(reyearn.attached_tables,text[])
+		reyearn.check_attached_table(reyearn.attached_tables) reyearn.has_deferred_triggers(regclass) reyearn.is_worker() reyearn.has_work_of(integer,bigint)
+		reyearn.begin_catch_up_of(integer,bigint,boolean)
+		reyearn.label_waiting(reyearn.attached_tables,integer) reyearn.catch_up_of(integer,bigint,integer) reyearn.next_catch_up(bigint[])
+		reyearn.postpone_catch_up(integer,bigint,text) reyearn.queue_relabel_of(integer,bigint,real)
+		reyearn.forget_deleted_rows_of(integer,bigint) reyearn.forget_dropped_tables_of(integer) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
 	refused(map { "reyearn.$_()" } qw(
 		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added own_attachment
 		record_deleted record_inserted record_updated refuse_inbox_change run_ended tenants_changed version_changed)));
@@ -591,6 +603,8 @@ sub fill_database
 		$sql .= qq{
 			UPDATE reyearn.classes SET title = '${word}secret title' WHERE label ~ '${word}secret.*';
 			UPDATE reyearn.runs SET reason = '${word}secret reason' WHERE tenant_id = (SELECT id FROM matrix.ids WHERE word = '$word' AND kind = 'tenant');
+			INSERT INTO reyearn.learned_rows (tenant_id, attachment_id, key, text_hash, times_attached)
+			SELECT t.id, a.id, '{${word}secret}', 1, 1 FROM matrix.ids AS t JOIN matrix.ids AS a USING (word) WHERE (t.word, t.kind, a.kind) = ('$word', 'tenant', 'att');
 			INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key, is_refused)
 			SELECT t.id, a.id, '{${word}secret}', true FROM matrix.ids AS t JOIN matrix.ids AS a USING (word) WHERE (t.word, t.kind, a.kind) = ('$word', 'tenant', 'att');
 			INSERT INTO reyearn.runs (tenant_id, model_id, outcome, reason, started_by)
@@ -1053,7 +1067,7 @@ sub _refusals
 		my ($schema, $name, $types) = ($1, $2, $3);
 		my %argument = (text => "'x'", name => "'x'", boolean => 'true', jsonb => "'{}'", regrole => "'alice'::regrole",
 			ltree => "'a'::ltree", 'bigint[]' => "'{1}'::bigint[]", 'text[]' => "'{x}'::text[]",
-			regclass => "'matrix.inbox'::regclass");
+			regclass => "'matrix.inbox'::regclass", map { ("reyearn.$_" => "NULL::reyearn.$_") } qw(attached_tables catch_ups));
 		my $arguments = join ', ', map { $argument{$_} // 1 } split /,/, $types;
 		return [ constant("SELECT $schema$name($arguments)", "42501: permission denied for function $name") ];
 	}

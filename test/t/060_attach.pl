@@ -76,7 +76,7 @@ is( told('bob', "$trigger; INSERT INTO shop.mails (id, body) VALUES (4, 'a dinne
 like(told('alice', q{INSERT INTO reyearn.attached_tables (relation, label_column, model_tenant_id, model_id, owner) VALUES ('shop.mails', 'x', 0, 1, 'bob')}),
 	qr/42501: permission denied/, 'nobody attaches as another role');
 like(told('alice', q{UPDATE reyearn.attached_tables SET owner = 'bob'}), qr/42501: permission denied/, '... nor makes it so');
-is(told('alice', q{INSERT INTO reyearn.attached_tables (relation, label_column, model_tenant_id, model_id) VALUES ('shop.mails', 'x', 0, 1) RETURNING owner}), 'alice', '... but as oneself');
+is(told('alice', q{INSERT INTO reyearn.attached_tables (relation, label_column, key_columns, model_tenant_id, model_id) VALUES ('shop.mails', 'x', '{id}', 0, 1) RETURNING owner}), 'alice', '... but as oneself');
 
 # Row security of the application's table.
 as($node, 'app', 'alice', q{
@@ -102,6 +102,15 @@ is(said('some dinner'), '', '... and does not learn');
 as($node, 'app', 'postgres', q{SET reyearn.tenant = 'acme'; SELECT reyearn_unshare_model('mail', 'beta')});
 is(told('bob', q{INSERT INTO shop.borrowed VALUES (2, 'some dinner') RETURNING label IS NULL}),
 	"t\n42704: could not label rows of table \"borrowed\": the model that the table is attached to does not exist", '... nor label, once it is shared no longer');
+
+# One that has no live version yet: rows wait.
+as($node, 'app', 'postgres', q{SET reyearn.tenant = 'acme'; SELECT reyearn_create_model('idle', 'mail', promotion => 'always'); SELECT reyearn_share_model('idle', 'beta')});
+as($node, 'app', 'bob', q{CREATE TABLE shop.early (id int PRIMARY KEY, body text, label text); INSERT INTO shop.early VALUES (1, 'some dinner'); SELECT reyearn_attach('shop.early', 'body', 'label', 'acme/idle')});
+is(as($node, 'app', 'bob', q{SELECT rows_waiting FROM reyearn.attachments WHERE relation = 'shop.early'::regclass}), 1, 'a shared model without a live version has rows wait');
+as($node, 'app', 'postgres', q{SET reyearn.tenant = 'acme'; SELECT outcome FROM reyearn_train('idle')});
+is(as($node, 'app', 'bob', q{SELECT reyearn_catch_up('shop.early'); SELECT label FROM shop.early}), "1\nmail.home", '... until it has one');
+as($node, 'app', 'bob', q{DROP TABLE shop.early});
+as($node, 'app', 'alice', q{SELECT reyearn_drop_model('idle')});
 
 # --- What fails leaves the application alone.
 
@@ -184,7 +193,7 @@ $node->safe_psql('copy', 'DROP TABLE shop.mails; DROP TABLE shop.left');
 $node->safe_psql('postgres', 'CREATE DATABASE copy2 TEMPLATE template0');
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('copy') ], 'pg_dump without tables that were attached');
 $node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $dump, $node->connstr('copy2') ], 'restore');
-is($node->safe_psql('copy2', q{SELECT count(*) FROM reyearn.attached_tables WHERE relation = 0}), 3, '... knows that they are gone');
+is($node->safe_psql('copy2', q{SELECT count(*) FROM reyearn.attached_tables WHERE relation = 0}), 4, '... knows that they are gone');
 
 # --- What ends a statement while it learns ends nothing else.
 

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Reyearn;
 use Test::More;
 
-my $node = start_server('main', "shared_preload_libraries = 'reyearn'\nreyearn.max_workers = 2\nmax_worker_processes = 16\n", allows_streaming => 'logical');
+my $node = start_server('main', "shared_preload_libraries = 'reyearn'\nreyearn.max_workers = 2\nmax_worker_processes = 16\nmax_prepared_transactions = 2\n", allows_streaming => 'logical');
 create_database($node, 'app');
 
 # A model that is trained only on request, and rows for it.
@@ -63,9 +63,38 @@ is($node->safe_psql('app', q{SELECT label FROM locked WHERE id = 1}), 'mail.work
 ask($holder, q{BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE});
 $node->safe_psql('app', q{SELECT outcome FROM reyearn_train('mail', '{"alpha": 0.6}')});
 $node->safe_psql('app', q{INSERT INTO reyearn.waiting_rows (tenant_id, attachment_id, key) SELECT tenant_id, attachment_id, key FROM reyearn.attached_rows WHERE key = '{2}'; SELECT reyearn.announce_work()});
-wait_for($node, 'app', q{SELECT retry_at IS NOT NULL FROM reyearn.catch_ups WHERE attachment_id = (SELECT max(attachment_id) FROM reyearn.catch_ups)});
+wait_for($node, 'app', q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'locked'::regclass AND NOT granted});
 ask($holder, 'COMMIT');
 becomes($node, 'app', q{SELECT sum(rows_waiting) FROM reyearn.attachments}, 0, 'a worker that cannot have the table tries again');
+
+# A prepared transaction that holds a row, and a session that holds an attachment, are in nobody else's way.
+$node->safe_psql('app', "CREATE TABLE held (id int PRIMARY KEY, body text, label text, note int);
+	INSERT INTO held SELECT i, $text FROM generate_series(1, 10) AS i;
+	SELECT reyearn_attach('held', 'body', 'label');
+	BEGIN; UPDATE held SET note = 1 WHERE id = 1; PREPARE TRANSACTION 'holds'");
+$node->safe_psql('app', q{SELECT outcome FROM reyearn_train('mail', '{"alpha": 0.7}'); SELECT reyearn_relabel('held')});
+ask($holder, q{BEGIN; SELECT FROM reyearn.catch_ups WHERE attachment_id = (SELECT attachment_id FROM reyearn.attached_tables WHERE relation = 'locked'::regclass) FOR UPDATE});
+$node->safe_psql('app', "CREATE TABLE others (id int PRIMARY KEY, body text, label text);
+	INSERT INTO others SELECT i, $text FROM generate_series(1, 20000) AS i; SELECT reyearn_relabel('locked'); SELECT reyearn_attach('others', 'body', 'label')");
+becomes($node, 'app', q{SELECT count(label) FROM others}, 20000, 'what is held holds up nobody else');
+is(attachment('held', 'rows_waiting'), 1, '... and waits itself');
+ask($holder, 'ROLLBACK');
+$node->safe_psql('app', q{ROLLBACK PREPARED 'holds'});
+becomes($node, 'app', q{SELECT sum(rows_waiting) FROM reyearn.attachments}, 0, '... until it is free');
+
+# Who notes something of a row never makes who writes the row wait or fail.
+{
+	my ($one, $two) = map { session($node, 'app') } 1, 2;
+	ask($one, q{BEGIN; SELECT reyearn_confirm_row('held', '2')});
+	is(error_in($two, q{SET lock_timeout = '2s'; UPDATE held SET body = 'the dinner now' WHERE id = 2}), '', 'a row is written while somebody confirms it');
+	ask($one, 'COMMIT');
+	ask($one, q{BEGIN; SELECT reyearn.begin_catch_up(attachment_id, true), reyearn.catch_up(attachment_id, 1000) FROM reyearn.attached_tables WHERE relation = 'held'::regclass});
+	is(error_in($two, q{DELETE FROM held WHERE id = 5; INSERT INTO held VALUES (5, 'new text'); UPDATE held SET label = 'mail.home' WHERE id = 6}), '', '... and while it is looked at');
+	ask($one, 'COMMIT');
+	ask($one, q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1});
+	ask($two, q{SELECT reyearn.add_waiting(tenant_id, attachment_id, '{{7}}') FROM reyearn.attached_tables WHERE relation = 'held'::regclass});
+	is(error_in($one, q{UPDATE held SET body = 'another dinner' WHERE id = 7; COMMIT}), '', '... in any isolation level');
+}
 
 # --- Errors are kept, and tried again later: here the owner of the attachment has lost the tenant.
 
@@ -80,7 +109,7 @@ as($node, 'app', 'alice', "$model
 	SELECT reyearn_attach('shop.mails', 'body', 'label')");
 $node->safe_psql('app', 'REVOKE acme FROM alice');
 my $of_acme = q{SET reyearn.tenant = 'acme'; SELECT %s FROM reyearn.attachments WHERE relation = 'shop.mails'::regclass};
-becomes($node, 'app', sprintf($of_acme, q{last_error ~ 'permission denied|may not use tenant'}), 't', 'an error is kept');
+becomes($node, 'app', sprintf($of_acme, q{last_error ~ 'permission denied|may not use tenant|does not own it'}), 't', 'an error is kept');
 $node->safe_psql('app', 'GRANT acme TO alice; UPDATE reyearn.catch_ups SET retry_at = NULL; SELECT reyearn.announce_work()');
 becomes($node, 'app', sprintf($of_acme, 'rows_labelled, rows_learned, rows_waiting'), '3200|800|0', '... and tried again');
 is($node->safe_psql('app', q{SELECT count(*), string_agg(DISTINCT annotated_by, ' ') FROM reyearn.annotations AS a JOIN reyearn.observations AS o USING (tenant_id, observation_id) WHERE body ~ 'of alice'}),

@@ -192,27 +192,11 @@ COMMENT ON FUNCTION reyearn.note_learned(bigint, text[], text[]) IS 'note_learne
 -- alone (attachments.cpp). A label that we wrote is ours also under the name that its class has now. Where there is none
 -- although we wrote one for the same text, a person has taken it away. What was learned since the table was attached is not
 -- learned again: the text may have changed.
-CREATE FUNCTION reyearn.what_to_do(attachment reyearn.attached_tables, key text[], body text, label text) RETURNS text
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT CASE WHEN octet_length(array_to_string($2, '')) >= 1900 THEN NULL
-                    WHEN $4 IS NULL AND known.text_hash IS DISTINCT FROM reyearn.text_hash($3) THEN 'label'
-                    WHEN $4 IS NOT NULL AND $4 IS DISTINCT FROM known.label AND $4 IS DISTINCT FROM known.label_now
-                         AND NOT EXISTS (SELECT FROM reyearn.learned_rows AS l
-                                          WHERE l.tenant_id = attachment.tenant_id AND l.attachment_id = attachment.attachment_id
-                                            AND l.key = $2 AND l.times_attached = attachment.times_attached) THEN 'learn' END
-          FROM (VALUES (1)) AS one
-          LEFT JOIN LATERAL (
-               SELECT r.label, r.text_hash, c.label::text AS label_now
-                 FROM reyearn.attached_rows AS r
-                 LEFT JOIN reyearn.merged_classes AS m ON m.tenant_id = attachment.model_tenant_id AND m.class_id = r.class_id
-                 LEFT JOIN reyearn.classes AS c
-                   ON c.tenant_id = attachment.model_tenant_id AND c.class_id = coalesce(m.into_class_id, r.class_id)
-                WHERE r.tenant_id = attachment.tenant_id AND r.attachment_id = attachment.attachment_id AND r.key = $2
-                LIMIT 1) AS known ON true;
-    END;
-COMMENT ON FUNCTION reyearn.what_to_do(reyearn.attached_tables, text[], text, text) IS
-    'label: the row is to be labelled; learn: a person has labelled it; NULL: nothing is to be done';
+CREATE FUNCTION reyearn.what_to_do(relation regclass, attachment_id bigint, key text[], body text, label text) RETURNS text
+    AS 'MODULE_PATHNAME', 'reyearn_what_to_do'
+    LANGUAGE C STABLE;
+COMMENT ON FUNCTION reyearn.what_to_do(regclass, bigint, text[], text, text) IS
+    'label: the row is to be labelled; learn: a person has labelled it; NULL: nothing is to be done. In the snapshot of the caller';
 
 CREATE FUNCTION reyearn.sweep(attachment reyearn.attached_tables, progress reyearn.catch_ups, most int) RETURNS bigint
     LANGUAGE plpgsql
@@ -230,7 +214,7 @@ BEGIN
       INTO found
       FROM reyearn.read_rows(queries.relation, queries.read_next, progress.position, most)
            WITH ORDINALITY AS r (key, body, label, place)
-     CROSS JOIN LATERAL (SELECT reyearn.what_to_do(attachment, r.key, r.body, r.label) AS it OFFSET 0) AS d;
+     CROSS JOIN LATERAL (SELECT reyearn.what_to_do(attachment.relation, attachment.attachment_id, r.key, r.body, r.label) AS it OFFSET 0) AS d;
     PERFORM reyearn.add_waiting(attachment.tenant_id, attachment.attachment_id, found.unlabelled);
     IF progress.confirms AND found.labelled IS NOT NULL AND attachment.model_tenant_id = attachment.tenant_id THEN
         unknown := reyearn.learn_labels_of(queries.relation, attachment.attachment_id, found.bodies, found.labels);
@@ -405,7 +389,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM reyearn.each_key(busy) AS b WHERE b = k.key)
        AND CASE WHEN r.key IS NULL THEN (SELECT c.relforcerowsecurity FROM pg_class AS c WHERE c.oid = queries.relation)
                 WHEN r.label IS NULL AND r.body IS NOT NULL
-                THEN reyearn.what_to_do(attachment, r.key, r.body, r.label) = 'label' END;
+                THEN reyearn.what_to_do(attachment.relation, attachment.attachment_id, r.key, r.body, r.label) = 'label' END;
     IF missed IS NOT NULL THEN
         PERFORM reyearn.refuse_waiting(attachment.tenant_id, attachment.attachment_id, missed,
                                        'rows could not be labelled: a trigger or a policy of the table left them out');

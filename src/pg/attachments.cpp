@@ -123,18 +123,16 @@ namespace {
 // Longer ones do not fit into an index, or make it slow.
 constexpr std::size_t kLongestKey = 2000;
 
-bool fits(Datum key) { return VARSIZE(DatumGetPointer(key)) <= kLongestKey; }
-
 ScanKeyData array_key(AttrNumber attribute, Datum key) {
   ScanKeyData scan_key;
   ScanKeyInit(&scan_key, attribute, BTEqualStrategyNumber, F_ARRAY_EQ, key);
   return scan_key;
 }
 
-IndexScan begin_rows(const Attachment& attachment, Datum key) {
+IndexScan begin_rows(const Attachment& attachment, Datum key, Snapshot snapshot) {
   ScanKeyData keys[] = {int4_key(kRowsTenantId, attachment.tenant_id), int8_key(kRowsId, attachment.attachment_id),
                         array_key(kRowsKey, key)};
-  return begin_scan("attached_rows", "attached_rows_pkey", keys, std::size(keys), nullptr);
+  return begin_scan("attached_rows", "attached_rows_pkey", keys, std::size(keys), snapshot);
 }
 
 IndexScan begin_waiting(const Attachment& attachment, Datum key) {
@@ -174,7 +172,7 @@ bool add_row(const char* name, const char* primary_key, Datum* values, bool* nul
 }
 
 void replace_row(const Attachment& attachment, Datum* values, bool* nulls) {
-  IndexScan s = begin_rows(attachment, values[kRowsKey - 1]);
+  IndexScan s = begin_rows(attachment, values[kRowsKey - 1], nullptr);
   std::optional<ItemPointerData> place = place_of(s);
   const Relation table = table_open(relation_oid("attached_rows"), RowExclusiveLock);
   const HeapTuple row = heap_form_tuple(RelationGetDescr(table), values, nulls);
@@ -196,8 +194,10 @@ void delete_row(const char* name, std::optional<ItemPointerData> place) {
 
 }  // namespace
 
-std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key) {
-  IndexScan s = begin_rows(attachment, key);
+bool fits(Datum key) { return VARSIZE(DatumGetPointer(key)) <= kLongestKey; }
+
+std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key, Snapshot snapshot) {
+  IndexScan s = begin_rows(attachment, key, snapshot);
   std::optional<WrittenLabel> written;
   if (const HeapTuple row = next_row(s); HeapTupleIsValid(row)) {
     written = WrittenLabel{PointerGetDatum(PG_DETOAST_DATUM_COPY(column(s, row, kRowsLabel))),
@@ -207,6 +207,12 @@ std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Dat
   }
   end_scan(s);
   return written;
+}
+
+bool is_now_called(const Attachment& attachment, const WrittenLabel& written, Datum label, Snapshot snapshot) {
+  if (attachment.model_tenant_id != attachment.tenant_id) return false;
+  const ClassRow now = find_class_row(attachment.model_tenant_id, written.predicted.class_id, snapshot);
+  return now.exists && label_of(now.label) == text_view(label);
 }
 
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new) {
@@ -226,7 +232,7 @@ void keep_written_label(const Attachment& attachment, Datum key, const WrittenLa
 }
 
 void forget_written_label(const Attachment& attachment, Datum key) {
-  IndexScan s = begin_rows(attachment, key);
+  IndexScan s = begin_rows(attachment, key, nullptr);
   delete_row("attached_rows", place_of(s));
 }
 
@@ -243,6 +249,18 @@ bool is_learned(const Attachment& attachment, Datum key, std::int64_t text_hash)
                         array_key(kLearnedKey, key), int8_key(kLearnedTextHash, text_hash)};
   IndexScan s = begin_scan("learned_rows", "learned_rows_pkey", keys, std::size(keys), nullptr);
   return place_of(s).has_value();
+}
+
+bool is_learned_anew(const Attachment& attachment, Datum key, Snapshot snapshot) {
+  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id), int8_key(kLearnedId, attachment.attachment_id),
+                        array_key(kLearnedKey, key)};
+  IndexScan s = begin_scan("learned_rows", "learned_rows_pkey", keys, std::size(keys), snapshot);
+  bool is_anew = false;
+  for (HeapTuple row = next_row(s); HeapTupleIsValid(row) && !is_anew; row = next_row(s)) {
+    is_anew = DatumGetInt32(column(s, row, kLearnedTimes)) == attachment.times_attached;
+  }
+  end_scan(s);
+  return is_anew;
 }
 
 bool add_waiting(int tenant_id, std::int64_t attachment_id, Datum key) {

@@ -52,8 +52,13 @@ struct WrittenLabel {
   std::int64_t text_hash;  // of the text that it was predicted for
 };
 
-// `key`: text[]. The next three by whoever has the row locked: he alone writes what is remembered of it.
-std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key);
+// `key`: text[]. `snapshot`: nullptr for what is committed now.
+std::optional<WrittenLabel> find_written_label(const Attachment& attachment, Datum key, Snapshot snapshot = nullptr);
+
+// Whether this is the label that the class has now that was predicted: it may have been renamed or merged since.
+bool is_now_called(const Attachment& attachment, const WrittenLabel& written, Datum label, Snapshot snapshot);
+
+// By whoever has the row locked: he alone writes what is remembered of it.
 // `is_new`: the row is, so most likely there is nothing of its key yet.
 void keep_written_label(const Attachment& attachment, Datum key, const WrittenLabel& written, bool is_new);
 void forget_written_label(const Attachment& attachment, Datum key);
@@ -61,9 +66,14 @@ void forget_written_label(const Attachment& attachment, Datum key);
 // By anybody: nothing here waits for others.
 void note_learned(int tenant_id, std::int64_t attachment_id, int times_attached, Datum key, std::int64_t text_hash);
 bool is_learned(const Attachment& attachment, Datum key, std::int64_t text_hash);
+// Since the table was attached, of whatever text.
+bool is_learned_anew(const Attachment& attachment, Datum key, Snapshot snapshot);
 bool add_waiting(int tenant_id, std::int64_t attachment_id, Datum key);
 bool is_waiting(const Attachment& attachment, Datum key);
 void stop_waiting(const Attachment& attachment, Datum key);
+
+// Whether rows of this key are remembered.
+bool fits(Datum key);
 
 // The number of reyearn.text_hash.
 std::int64_t text_hash(Datum text);

@@ -253,6 +253,32 @@ PGDLLEXPORT Datum reyearn_learn_labels_of(PG_FUNCTION_ARGS) {
 PG_FUNCTION_INFO_V1(reyearn_text_hash);
 PGDLLEXPORT Datum reyearn_text_hash(PG_FUNCTION_ARGS) { PG_RETURN_INT64(text_hash(PG_GETARG_DATUM(0))); }
 
+PG_FUNCTION_INFO_V1(reyearn_what_to_do);
+PGDLLEXPORT Datum reyearn_what_to_do(PG_FUNCTION_ARGS) {
+  const Snapshot snapshot = GetActiveSnapshot();
+  const Oid relation = PG_GETARG_OID(0);
+  const std::int64_t attachment_id = PG_GETARG_INT64(1);
+  const Datum key = PointerGetDatum(PG_GETARG_ARRAYTYPE_P(2));
+  const char* const what = guard([&]() -> const char* {
+    std::shared_ptr<const Attachment> attachment = known_attachment(attachment_id, relation, snapshot);
+    if (!attachment) attachment = find_attachment(attachment_id, relation, snapshot);
+    return pg_call([&]() -> const char* {
+      if (!fits(key)) return nullptr;
+      const std::optional<WrittenLabel> written = find_written_label(*attachment, key, snapshot);
+      if (PG_ARGISNULL(4)) {
+        const bool is_cleared = written && written->text_hash == text_hash(PG_GETARG_DATUM(3));
+        return is_cleared ? nullptr : "label";
+      }
+      const Datum label = PG_GETARG_DATUM(4);
+      const bool is_ours = written && (text_view(written->label) == text_view(label) ||
+                                       is_now_called(*attachment, *written, label, snapshot));
+      return is_ours || is_learned_anew(*attachment, key, snapshot) ? nullptr : "learn";
+    });
+  });
+  if (what == nullptr) PG_RETURN_NULL();
+  PG_RETURN_DATUM(CStringGetTextDatum(what));
+}
+
 PG_FUNCTION_INFO_V1(reyearn_add_waiting);
 PGDLLEXPORT Datum reyearn_add_waiting(PG_FUNCTION_ARGS) {
   std::int64_t added = 0;

@@ -463,10 +463,8 @@ Lesson lesson_of(const Call& call, const std::optional<WrittenLabel>& written) {
 // Whether the row's new label is what the class that we predicted is called now: then it was renamed or merged, and the
 // application follows.
 bool follows_class(const Call& call, const Attachment& attachment, const WrittenLabel& written) {
-  if (attachment.model_tenant_id != attachment.tenant_id) return false;
   if (call.label().is_null || !is_written(written, text_of_label(call.columns, call.old_label()))) return false;
-  const ClassRow now = find_class_row(attachment.model_tenant_id, written.predicted.class_id, nullptr);
-  return now.exists && label_of(now.label) == text_view(text_of_label(call.columns, call.label()));
+  return is_now_called(attachment, written, text_of_label(call.columns, call.label()), nullptr);
 }
 
 void learn_updated(const Call& call, LabelledStatement& statement) {

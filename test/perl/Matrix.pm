@@ -436,7 +436,7 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 		reyearn.attachment_queries(integer,bigint) reyearn.read_rows(regclass,text,text[],integer) reyearn.lock_rows(regclass,text,text[])
 		reyearn.write_labels(regclass,bigint,text,text[]) reyearn.check_attachment(regclass,bigint) reyearn.learn_labels_of(regclass,bigint,text[],text[])
 		reyearn.add_waiting(integer,bigint,text[]) reyearn.add_learned(integer,bigint,integer,text[],text[]) reyearn.each_key(text[]) reyearn.note_learned_of(integer,bigint,text[],text[])
-		reyearn.sweep(reyearn.attached_tables,reyearn.catch_ups,integer) reyearn.what_to_do(reyearn.attached_tables,text[],text,text)
+		reyearn.sweep(reyearn.attached_tables,reyearn.catch_ups,integer) reyearn.what_to_do(regclass,bigint,text[],text,text)
 		reyearn.label_one_by_one(reyearn.attached_tables,text[]) reyearn.take_waiting(integer,bigint,integer) reyearn.stop_waiting(integer,bigint,text[])
 		reyearn.refuse_waiting(integer,bigint,text[],text) reyearn.is_of_a_row(text) reyearn.label_free(reyearn.attached_tables,text[])
 		reyearn.check_attached_table(reyearn.attached_tables) reyearn.has_deferred_triggers(regclass) reyearn.is_worker() reyearn.has_work_of(integer,bigint)

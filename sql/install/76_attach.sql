@@ -1,4 +1,4 @@
--- Attaching tables, detaching them, and confirming what was written into their rows.
+-- Attaching tables, and detaching them.
 
 -- A table that is attached again is looked at again.
 CREATE FUNCTION reyearn.begin_catch_up_of(tenant_id int, attachment_id bigint, confirms boolean) RETURNS void
@@ -131,55 +131,3 @@ END
 $$;
 COMMENT ON FUNCTION reyearn_detach(regclass, name) IS
     'no longer fill a label column, or any of the table, nor learn from it; labels stay, and what was predicted is remembered';
-
-CREATE FUNCTION reyearn_confirm_row(relation regclass, VARIADIC key text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex' SET lc_monetary = 'C'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    tenant CONSTANT int := reyearn.current_tenant();
-    keys record;
-    one record;
-    body text;
-    label text;
-    n int;
-    is_any boolean := false;
-BEGIN
-    IF relation IS NULL OR key IS NULL OR array_position(key, NULL) IS NOT NULL THEN
-        RAISE null_value_not_allowed USING
-            MESSAGE = format('"%s" must not be NULL', CASE WHEN relation IS NULL THEN 'relation' ELSE 'key' END);
-    END IF;
-    SELECT * INTO keys FROM reyearn.key_expressions(relation);
-    FOR one IN SELECT c.* FROM reyearn.attached_columns AS c
-                 JOIN reyearn.attached_tables AS a USING (tenant_id, attachment_id)
-                WHERE c.tenant_id = tenant AND c.relation = relation AND a.model_tenant_id = a.tenant_id
-                ORDER BY c.attachment_id LOOP
-        is_any := true;
-        IF cardinality(key) <> keys.count THEN
-            RAISE invalid_parameter_value USING
-                MESSAGE = format('the primary key of table %s has %s columns', relation, keys.count),
-                DETAIL = format('%s values were given.', cardinality(key));
-        END IF;
-        EXECUTE format('SELECT CASE WHEN t.%1$I IS NOT NULL THEN format(''%%s'', t.%1$I) END,'
-                       ' CASE WHEN t.%2$I IS NOT NULL THEN format(''%%s'', t.%2$I) END FROM %3$s AS t WHERE %4$s', one.text_column, one.label_column, relation,
-                       keys.condition) INTO body, label USING key;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        IF n = 0 THEN
-            RAISE no_data_found USING MESSAGE = format('table %s has no row with key (%s)', relation, array_to_string(key, ', '));
-        ELSIF body IS NOT NULL AND label IS NOT NULL THEN
-            PERFORM reyearn.learn_label(body, label);
-            PERFORM reyearn.note_learned(one.attachment_id, ARRAY[key], ARRAY[body]);
-        END IF;
-    END LOOP;
-    IF NOT is_any THEN
-        RAISE undefined_object USING
-            MESSAGE = format('table %s is not attached to a model that learns', relation),
-            HINT = 'SELECT * FROM reyearn.attachments; lists what is attached.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION reyearn_confirm_row(regclass, text[]) IS
-    'say that the labels of a row of an attached table are right as they are; key: the values of its primary key, in order';

@@ -15,7 +15,15 @@ namespace reyearn::pg {
 namespace {
 
 // Column numbers, as in sql/install/73_attachments.sql.
-enum { kTablesTenantId = 1, kTablesId, kTablesRelation, kTablesModelTenantId = 6, kTablesModelId, kTablesOwner, kTablesTimes };
+enum {
+  kTablesTenantId = 1,
+  kTablesId,
+  kTablesRelation,
+  kTablesModelTenantId = 6,
+  kTablesModelId,
+  kTablesOwner,
+  kTablesTimes
+};
 enum {
   kRowsTenantId = 1,
   kRowsId,
@@ -28,7 +36,14 @@ enum {
   kRowsColumns = kRowsTextHash
 };
 
-enum { kLearnedTenantId = 1, kLearnedId, kLearnedKey, kLearnedTextHash, kLearnedTimes, kLearnedColumns = kLearnedTimes };
+enum {
+  kLearnedTenantId = 1,
+  kLearnedId,
+  kLearnedKey,
+  kLearnedTextHash,
+  kLearnedTimes,
+  kLearnedColumns = kLearnedTimes
+};
 enum { kWaitingTenantId = 1, kWaitingId, kWaitingIsRefused, kWaitingKey, kWaitingColumns = kWaitingKey };
 
 constexpr std::size_t kMostKnown = 64;
@@ -138,8 +153,8 @@ IndexScan begin_rows(const Attachment& attachment, Datum key, Snapshot snapshot)
 IndexScan begin_waiting(const Attachment& attachment, Datum key) {
   ScanKeyData refused;
   ScanKeyInit(&refused, kWaitingIsRefused, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(false));
-  ScanKeyData keys[] = {int4_key(kWaitingTenantId, attachment.tenant_id), int8_key(kWaitingId, attachment.attachment_id),
-                        refused, array_key(kWaitingKey, key)};
+  ScanKeyData keys[] = {int4_key(kWaitingTenantId, attachment.tenant_id),
+                        int8_key(kWaitingId, attachment.attachment_id), refused, array_key(kWaitingKey, key)};
   return begin_scan("waiting_rows", "waiting_rows_pkey", keys, std::size(keys), nullptr);
 }
 
@@ -238,22 +253,23 @@ void forget_written_label(const Attachment& attachment, Datum key) {
 
 void note_learned(int tenant_id, std::int64_t attachment_id, int times_attached, Datum key, std::int64_t text_hash) {
   if (!fits(key)) return;
-  Datum values[kLearnedColumns] = {Int32GetDatum(tenant_id), Int64GetDatum(attachment_id), key, Int64GetDatum(text_hash),
-                                   Int32GetDatum(times_attached)};
+  Datum values[kLearnedColumns] = {Int32GetDatum(tenant_id), Int64GetDatum(attachment_id), key,
+                                   Int64GetDatum(text_hash), Int32GetDatum(times_attached)};
   bool nulls[kLearnedColumns] = {};
   (void)add_row("learned_rows", "learned_rows_pkey", values, nulls);
 }
 
 bool is_learned(const Attachment& attachment, Datum key, std::int64_t text_hash) {
-  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id), int8_key(kLearnedId, attachment.attachment_id),
-                        array_key(kLearnedKey, key), int8_key(kLearnedTextHash, text_hash)};
+  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id),
+                        int8_key(kLearnedId, attachment.attachment_id), array_key(kLearnedKey, key),
+                        int8_key(kLearnedTextHash, text_hash)};
   IndexScan s = begin_scan("learned_rows", "learned_rows_pkey", keys, std::size(keys), nullptr);
   return place_of(s).has_value();
 }
 
 bool is_learned_anew(const Attachment& attachment, Datum key, Snapshot snapshot) {
-  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id), int8_key(kLearnedId, attachment.attachment_id),
-                        array_key(kLearnedKey, key)};
+  ScanKeyData keys[] = {int4_key(kLearnedTenantId, attachment.tenant_id),
+                        int8_key(kLearnedId, attachment.attachment_id), array_key(kLearnedKey, key)};
   IndexScan s = begin_scan("learned_rows", "learned_rows_pkey", keys, std::size(keys), snapshot);
   bool is_anew = false;
   for (HeapTuple row = next_row(s); HeapTupleIsValid(row) && !is_anew; row = next_row(s)) {
@@ -282,8 +298,8 @@ void stop_waiting(const Attachment& attachment, Datum key) {
 
 std::int64_t text_hash(Datum text) {
   const std::string_view bytes = text_view(text);
-  return static_cast<std::int64_t>(hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()),
-                                                       static_cast<int>(bytes.size()), 0));
+  return static_cast<std::int64_t>(
+      hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), 0));
 }
 
 }  // namespace reyearn::pg

@@ -29,8 +29,8 @@ struct Turn {
 
 // What the worker itself remembers of an attachment: nobody can be in the way of that.
 struct Patience {
-  TimestampTz until = 0;        // it is passed over
-  int rows = kRowsOfStep;       // of its steps: fewer after one that took too long
+  TimestampTz until = 0;   // it is passed over
+  int rows = kRowsOfStep;  // of its steps: fewer after one that took too long
 };
 
 std::map<std::int64_t, Patience>& patience() {

@@ -19,10 +19,9 @@ const char* find_query(Relation table, const AttachedColumns& columns) {
   GetUserIdAndSecContext(&role, &context);
   SetUserIdAndSecContext(extension_owner(), context | SECURITY_RESTRICTED_OPERATION);
   bool is_null = false;
-  const Datum query = call_function("label_checks", {REGCLASSOID, INT2OID},
-                                    {{ObjectIdGetDatum(RelationGetRelid(table)), false},
-                                     {Int16GetDatum(columns.label), false}},
-                                    &is_null);
+  const Datum query = call_function(
+      "label_checks", {REGCLASSOID, INT2OID},
+      {{ObjectIdGetDatum(RelationGetRelid(table)), false}, {Int16GetDatum(columns.label), false}}, &is_null);
   SetUserIdAndSecContext(role, context);
   return is_null ? nullptr : MemoryContextStrdup(TopMemoryContext, TextDatumGetCString(query));
 }
@@ -63,11 +62,13 @@ const char* query_for(Relation table, const AttachedColumns& columns) {
 // In the names of the query nothing depends on a search path, but in functions of a constraint it may.
 const char* ask(const char* query, Datum label_text, MemoryContext result_context) {
   const int level = NewGUCNestLevel();
-  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
   SPI_connect();
   Oid types[] = {TEXTOID};
   Datum values[] = {label_text};
-  if (SPI_execute_with_args(query, 1, types, values, nullptr, true, 1) != SPI_OK_SELECT) elog(ERROR, "label_checks failed");
+  if (SPI_execute_with_args(query, 1, types, values, nullptr, true, 1) != SPI_OK_SELECT)
+    elog(ERROR, "label_checks failed");
   bool is_null;
   const Datum reason = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
   const char* const copy = is_null ? nullptr : MemoryContextStrdup(result_context, TextDatumGetCString(reason));

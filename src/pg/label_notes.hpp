@@ -63,7 +63,7 @@ struct LabelledStatement {
   std::string trouble;                           // why
   bool has_warned = false;
   std::unordered_map<std::int64_t, std::string> refusals;  // of classes; empty: the table lets the label in
-  std::optional<GivenLast> given_last;           // until the statement's next row
+  std::optional<GivenLast> given_last;                     // until the statement's next row
   LabelNotes notes;
 
   void add(const RowIdentity& row, Origin origin, const PredictedClass& predicted = {});

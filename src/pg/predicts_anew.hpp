@@ -23,7 +23,7 @@ class PredictsAnew {
  private:
   struct Place {
     std::int64_t attachment_id = 0;  // attachments are numbered from 1
-    int trigger_depth = 0;           // how many triggers are being executed, each called by a statement of the one before
+    int trigger_depth = 0;  // how many triggers are being executed, each called by a statement of the one before
   };
 
   static Place& now() {

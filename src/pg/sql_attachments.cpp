@@ -102,7 +102,8 @@ std::size_t put_row(const SpiRow& row, ReturnSetInfo* result) {
 // Functions of the table run as its owner, under the search path of whoever asked for that.
 void require_own_table(Oid relation) {
   if (IsBackgroundWorker || has_privs_of_role(acting_role(), owner_of_table(relation))) return;
-  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relation))));
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relation))));
 }
 
 std::shared_ptr<const Attachment> attachment_argument(FunctionCallInfo fcinfo) {

@@ -196,9 +196,8 @@ const std::string& refusal_of(const Call& call, LabelledStatement& statement, st
     Failure failure;
     const char* refusal = nullptr;
     auto ask = [&] {
-      refusal = pg_call([&] {
-        return label_refusal(call.trigger->tg_relation, call.columns, text_datum(label_of(label)));
-      });
+      refusal =
+          pg_call([&] { return label_refusal(call.trigger->tg_relation, call.columns, text_datum(label_of(label))); });
     };
     if (!in_subtransaction(ask, failure)) {
       place->second = std::string("could not be checked against its constraints: ") + failure.message;
@@ -231,7 +230,8 @@ Prediction predict_label(const Call& call, LabelledStatement& statement, ServedM
   if (!fitted.fits) refuse_label(label, "does not fit the column", "Give the column's type what is missing.");
   if (pg_call([&] { return may_refuse_labels(call.trigger->tg_relation); })) {
     const std::string& refusal = refusal_of(call, statement, found.class_id, label);
-    if (!refusal.empty()) refuse_label(label, refusal, "Have the constraint allow all labels of the model, or drop it.");
+    if (!refusal.empty())
+      refuse_label(label, refusal, "Have the constraint allow all labels of the model, or drop it.");
   }
   return {{fitted.datum, probability, served.version().version},
           {found.class_id, served.version().version_id, probability}};
@@ -497,8 +497,8 @@ void follow_key(const Call& call, LabelledStatement& statement) {
   if (attachment == nullptr || call.text().is_null) return;
   const std::optional<WrittenLabel> written = our_label(call, *attachment, call.old);
   if (written) remember(call, *attachment, written->predicted);
-  const bool waits = call.label().is_null &&
-                     pg_call([&] { return is_waiting(*attachment, key_of(call.columns, call.old)); });
+  const bool waits =
+      call.label().is_null && pg_call([&] { return is_waiting(*attachment, key_of(call.columns, call.old)); });
   if (waits) wait_for_label(call, *attachment);
 }
 

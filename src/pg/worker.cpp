@@ -146,8 +146,8 @@ bool Worker::work() {
     waiting_ = Waiting::kNobody;
     background().take_flag();
     postpone(background().given_up());
-    const TimestampTz labelling =
-        catch_up(extension_owner_, GetCurrentTimestamp() + kLabellingTime, [this] { return has_to_go() || gives_way(); });
+    const TimestampTz labelling = catch_up(extension_owner_, GetCurrentTimestamp() + kLabellingTime,
+                                           [this] { return has_to_go() || gives_way(); });
     waiting_ = Waiting::kNobody;
     const bool is_known = find_job(job);
     job.due = earlier(job.due, labelling);

@@ -502,25 +502,26 @@ COMMENT ON FUNCTION reyearn.has_work(bigint) IS 'has_work_of the caller''s tenan
 
 -- For the worker.
 
-CREATE FUNCTION reyearn.next_catch_up(passed_over bigint[], OUT tenant_id int, OUT attachment_id bigint, OUT due_at timestamptz)
+CREATE FUNCTION reyearn.next_catch_up(passed_over bigint[], OUT tenant_id int, OUT attachment_id bigint, OUT failures int,
+                                      OUT due_at timestamptz)
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH due AS (
-            SELECT c.tenant_id, c.attachment_id, coalesce(c.retry_at, '-infinity') AS due_at, c.time_worked
+            SELECT c.tenant_id, c.attachment_id, c.failures, coalesce(c.retry_at, '-infinity') AS due_at, c.time_worked
               FROM reyearn.catch_ups AS c
              WHERE c.attachment_id <> ALL (passed_over) AND reyearn.has_work_of(c.tenant_id, c.attachment_id)
                AND EXISTS (SELECT FROM reyearn.attached_columns AS a
                             WHERE a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id)
         )
         SELECT CASE WHEN d.due_at <= clock_timestamp() THEN d.tenant_id END,
-               CASE WHEN d.due_at <= clock_timestamp() THEN d.attachment_id END, d.due_at
+               CASE WHEN d.due_at <= clock_timestamp() THEN d.attachment_id END, d.failures, d.due_at
           FROM due AS d
          ORDER BY d.due_at > clock_timestamp(), CASE WHEN d.due_at <= clock_timestamp() THEN d.time_worked END NULLS FIRST, d.due_at
          LIMIT 1;
     END;
 COMMENT ON FUNCTION reyearn.next_catch_up(bigint[]) IS
-    'the attachment whose turn it is to catch up; without one, when the next is due';
+    'the attachment whose turn it is to catch up, and how often it has failed; without one, when the next is due';
 
 CREATE FUNCTION reyearn.postpone_catch_up(tenant_id int, attachment_id bigint, message text) RETURNS void
     LANGUAGE plpgsql

@@ -24,13 +24,14 @@ constexpr TimestampTz kTrouble = 5 * USECS_PER_SEC;
 struct Turn {
   int tenant_id = 0;
   std::int64_t attachment_id = 0;  // 0: nobody's
+  int failures = 0;                // since it last succeeded
   TimestampTz due = 0;
 };
 
 // What the worker itself remembers of an attachment: nobody can be in the way of that.
 struct Patience {
-  TimestampTz until = 0;   // it is passed over
-  int rows = kRowsOfStep;  // of its steps: fewer after one that took too long
+  TimestampTz until = 0;  // it is passed over
+  int rows;               // of its steps
 };
 
 std::map<std::int64_t, Patience>& patience() {
@@ -70,9 +71,10 @@ bool find_turn(Oid owner, TimestampTz now, Turn& turn) {
   Failure failure;
   const std::vector<std::int64_t> others = passed_over(now);
   auto find = [&](Spi& spi) {
-    spi.execute("SELECT tenant_id, attachment_id, due_at FROM reyearn.next_catch_up($1)", {spi_int8_array(others)});
+    spi.execute("SELECT tenant_id, attachment_id, failures, due_at FROM reyearn.next_catch_up($1)",
+                {spi_int8_array(others)});
     const SpiRow row = spi.row(0);
-    turn = {row.int4(1), row.int8(2), row.is_null(3) ? 0 : DatumGetTimestampTz(row.datum(3))};
+    turn = {row.int4(1), row.int8(2), row.int4(3), row.is_null(4) ? 0 : DatumGetTimestampTz(row.datum(4))};
   };
   const bool is_done = as_owner(owner, find, failure);
   if (!is_done && failure.sqlstate != ERRCODE_QUERY_CANCELED) {
@@ -112,17 +114,18 @@ bool run_step(Oid owner, const Turn& turn, int most, std::int64_t& rows, Failure
 
 // What others hold is tried again a second later, and what fails later still; other attachments come before.
 void do_step(Oid owner, const Turn& turn, const std::function<bool()>& should_stop) {
-  Patience& mine = patience()[turn.attachment_id];
+  // A worker that went may have failed for want of time.
+  const int rows_at_first = std::max(1, kRowsOfStep >> (2 * std::min(turn.failures, 5)));
+  Patience& mine = patience().try_emplace(turn.attachment_id, Patience{0, rows_at_first}).first->second;
   std::int64_t rows = 0;
   Failure failure;
   if (run_step(owner, turn, mine.rows, rows, failure)) {
-    mine.rows = std::min(2 * mine.rows, kRowsOfStep);
     mine.until = rows == 0 ? GetCurrentTimestamp() + kBusy : 0;
     return;
   }
   mine.until = GetCurrentTimestamp() + (is_in_the_way(failure) ? kBusy : kTrouble);
   if (is_in_the_way(failure) || should_stop()) return;
-  if (failure.sqlstate == ERRCODE_QUERY_CANCELED) mine.rows = std::max(1, mine.rows / 10);
+  if (failure.sqlstate == ERRCODE_QUERY_CANCELED) mine.rows = std::max(1, mine.rows / 4);
   postpone(owner, turn, failure);
 }
 

@@ -456,6 +456,10 @@ DECLARE
     progress reyearn.catch_ups;
     done bigint;
 BEGIN
+    -- A dump is being restored: what is known of rows is still to come.
+    IF reyearn.is_worker() AND NOT reyearn.may_begin_training() THEN
+        RETURN 0;
+    END IF;
     SELECT c.* INTO progress FROM reyearn.catch_ups AS c
      WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id
        FOR NO KEY UPDATE SKIP LOCKED;

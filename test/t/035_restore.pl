@@ -20,6 +20,17 @@ $node->safe_psql(
 	SELECT reyearn_create_model('m', 'email', retrain_delay => '0', promotion => 'always');
 	SELECT outcome FROM reyearn_train('m');
 	SELECT reyearn_annotate_text('The choir meets on Monday', 'email.personal.friends')});
+# And with rows of an attached table that wait to be labelled.
+$node->safe_psql(
+	'mail', q{
+	CREATE TABLE letter (id int PRIMARY KEY, body text, label text);
+	SELECT reyearn_attach('letter', 'body', 'label');
+	INSERT INTO letter SELECT i, 'The train to Oslo leaves at ' || i FROM generate_series(1, 20) AS i;
+	UPDATE letter SET body = body || ', tomorrow' WHERE id > 10;
+	ALTER TABLE letter DISABLE TRIGGER USER;
+	INSERT INTO letter SELECT i, 'The train to Oslo leaves at ' || i FROM generate_series(21, 30) AS i;
+	ALTER TABLE letter ENABLE TRIGGER USER;
+	SELECT reyearn.add_waiting(tenant_id, attachment_id, (SELECT array_agg(ARRAY[id::text]) FROM letter WHERE label IS NULL)) FROM reyearn.attached_tables});
 my $waiting = 'SELECT waiting FROM reyearn.model_overview';
 is($node->safe_psql('mail', $waiting), '1', 'one annotation waits');
 
@@ -44,6 +55,7 @@ ok($restore->finish, 'the restore ends without an error') or diag($error);
 becomes($node, 'copy', $waiting, '0', 'what waited is learned afterwards');
 is($node->safe_psql('copy', q{SELECT string_agg(run_id || ' ' || outcome || ' ' || examples, ', ' ORDER BY run_id) FROM reyearn.runs}),
 	'1 promoted 201, 2 promoted 202', '... by a run of its own');
+becomes($node, 'copy', 'SELECT rows_labelled, rows_learned, rows_waiting FROM reyearn.attachments', '30|0|0', 'and rows that waited are labelled');
 ok(is_unharmed($node), 'no process crashed');
 $node->stop;
 

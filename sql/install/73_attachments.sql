@@ -433,51 +433,11 @@ CREATE FUNCTION reyearn.qualified_type(type oid, modifier int) RETURNS text
     END;
 COMMENT ON FUNCTION reyearn.qualified_type(oid, int) IS 'name of a type that means the same under any search path';
 
--- A query that tells why constraints of a table on the label column alone, its own or foreign keys, refuse the label $1; NULL:
--- there are none. C code asks it before a label is written (label_constraints.cpp).
-CREATE FUNCTION reyearn.label_checks(relation regclass, label_number int2) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    BEGIN ATOMIC
-        SELECT 'SELECT CASE '
-               || string_agg(CASE c.contype
-                      WHEN 'c' THEN format('WHEN (SELECT %s FROM (SELECT $1::%s AS %I) AS t) IS FALSE THEN %L',
-                                           pg_get_expr(c.conbin, c.conrelid), reyearn.qualified_type(a.atttypid, a.atttypmod), a.attname,
-                                           format('violates check constraint "%s"', c.conname))
-                      ELSE format('WHEN NOT EXISTS (SELECT FROM %s AS t WHERE t.%I OPERATOR(%I.%s) $1::%s) THEN %L',
-                                  c.confrelid::regclass, k.attname, n.nspname, o.oprname,
-                                  reyearn.qualified_type(a.atttypid, a.atttypmod), format('violates foreign key constraint "%s"', c.conname))
-                  END, ' ' ORDER BY c.conname) || ' END'
-          FROM pg_constraint AS c
-          JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = $2
-          LEFT JOIN pg_attribute AS k ON k.attrelid = c.confrelid AND k.attnum = c.confkey[1]
-          LEFT JOIN pg_operator AS o ON o.oid = c.conpfeqop[1]
-          LEFT JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-         WHERE c.conrelid = $1 AND c.contype IN ('c', 'f') AND c.conkey = ARRAY[$2];
-    END;
-COMMENT ON FUNCTION reyearn.label_checks(regclass, int2) IS 'query that tells why constraints refuse a label';
-
 CREATE FUNCTION reyearn.refused_label(relation regclass, label_number int2, labels text[]) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    query CONSTANT text := reyearn.label_checks(relation, label_number);
-    label text;
-    reason text;
-BEGIN
-    IF query IS NOT NULL THEN
-        FOREACH label IN ARRAY coalesce(labels, '{}') LOOP
-            EXECUTE query INTO reason USING label;
-            IF reason IS NOT NULL THEN
-                RETURN format('Label "%s" %s.', label, reason);
-            END IF;
-        END LOOP;
-    END IF;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION reyearn.refused_label(regclass, int2, text[]) IS 'the first of these labels that constraints of the label column refuse, and why';
+    AS 'MODULE_PATHNAME', 'reyearn_refused_label'
+    LANGUAGE C STRICT;
+COMMENT ON FUNCTION reyearn.refused_label(regclass, int2, text[]) IS
+    'the first of these labels that constraints on the label column alone refuse, and why; asked as the owner of the table';
 
 CREATE FUNCTION reyearn.check_label_column(relation regclass, name name, labels text[]) RETURNS void
     LANGUAGE plpgsql

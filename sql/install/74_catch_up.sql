@@ -63,9 +63,10 @@ CREATE FUNCTION reyearn.attachment_queries(tenant_id int, attachment_id bigint, 
                format('SELECT %s, pg_catalog.format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END FROM %s AS t'
                       ' WHERE t.%I IS NOT NULL AND ($1 IS NULL OR (%s)) ORDER BY %s LIMIT $2',
                       k.key, c.text_column, c.label_column, c.label_column, c.relation, c.text_column, k.after, k.columns),
-               format('SELECT %s, pg_catalog.format(''%%s'', t.%I), CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END'
+               format('SELECT %s, CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END,'
+                      ' CASE WHEN t.%I IS NOT NULL THEN pg_catalog.format(''%%s'', t.%I) END'
                       ' FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s',
-                      k.key, c.text_column, c.label_column, c.label_column, c.relation, k.among),
+                      k.key, c.text_column, c.text_column, c.label_column, c.label_column, c.relation, k.among),
                format('SELECT %s, NULL, NULL FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s FOR NO KEY UPDATE OF t SKIP LOCKED',
                       k.key, c.relation, k.among),
                format('UPDATE %s AS t SET %I = t.%I FROM (SELECT %s FROM pg_catalog.generate_subscripts($1, 1) AS i (n) JOIN %s AS t ON %s OFFSET 0) AS p WHERE %s',
@@ -506,42 +507,71 @@ COMMENT ON FUNCTION reyearn.has_work(bigint) IS 'has_work_of the caller''s tenan
 
 -- For the worker.
 
+-- What is begun is postponed, in case that the worker does not come back: a step that succeeds takes that back.
 CREATE FUNCTION reyearn.next_catch_up(passed_over bigint[], OUT tenant_id int, OUT attachment_id bigint, OUT failures int,
                                       OUT due_at timestamptz)
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-    BEGIN ATOMIC
-        WITH due AS (
-            SELECT c.tenant_id, c.attachment_id, c.failures, coalesce(c.retry_at, '-infinity') AS due_at, c.time_worked
-              FROM reyearn.catch_ups AS c
-             WHERE c.attachment_id <> ALL (passed_over) AND reyearn.has_work_of(c.tenant_id, c.attachment_id)
-               AND EXISTS (SELECT FROM reyearn.attached_columns AS a
-                            WHERE a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id)
-        )
-        SELECT CASE WHEN d.due_at <= clock_timestamp() THEN d.tenant_id END,
-               CASE WHEN d.due_at <= clock_timestamp() THEN d.attachment_id END, d.failures, d.due_at
-          FROM due AS d
-         ORDER BY d.due_at > clock_timestamp(), CASE WHEN d.due_at <= clock_timestamp() THEN d.time_worked END NULLS FIRST, d.due_at
-         LIMIT 1;
-    END;
-COMMENT ON FUNCTION reyearn.next_catch_up(bigint[]) IS
-    'the attachment whose turn it is to catch up, and how often it has failed; without one, when the next is due';
-
-CREATE FUNCTION reyearn.postpone_catch_up(tenant_id int, attachment_id bigint, message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
+DECLARE
+    due record;
 BEGIN
-    UPDATE reyearn.catch_ups AS c
-       SET failures = c.failures + 1, time_worked = clock_timestamp(),
-           retry_at = clock_timestamp() + least(interval '5 s' * power(2::float8, least(c.failures, 20)), interval '5 min')
-      FROM (SELECT FROM reyearn.catch_ups AS f
-             WHERE f.tenant_id = tenant_id AND f.attachment_id = attachment_id
-               FOR NO KEY UPDATE SKIP LOCKED) AS free
-     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id;
-    PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, message);
+    FOR due IN
+        SELECT c.tenant_id, c.attachment_id, c.failures, c.retry_at
+          FROM reyearn.catch_ups AS c
+         WHERE c.attachment_id <> ALL (passed_over) AND reyearn.has_work_of(c.tenant_id, c.attachment_id)
+           AND EXISTS (SELECT FROM reyearn.attached_columns AS a
+                        WHERE a.tenant_id = c.tenant_id AND a.attachment_id = c.attachment_id)
+         ORDER BY coalesce(c.retry_at > clock_timestamp(), false), c.failures > 0,
+                  CASE WHEN c.retry_at > clock_timestamp() THEN c.retry_at ELSE c.time_worked END NULLS FIRST
+    LOOP
+        IF due.retry_at > clock_timestamp() THEN
+            due_at := due.retry_at;
+            RETURN;
+        END IF;
+        UPDATE reyearn.catch_ups AS c
+           SET failures = c.failures + 1, time_worked = clock_timestamp(),
+               retry_at = clock_timestamp() + least(interval '5 s' * power(2::float8, least(c.failures, 20)), interval '5 min')
+          FROM (SELECT FROM reyearn.catch_ups AS f
+                 WHERE f.tenant_id = due.tenant_id AND f.attachment_id = due.attachment_id
+                   FOR NO KEY UPDATE SKIP LOCKED) AS free
+         WHERE c.tenant_id = due.tenant_id AND c.attachment_id = due.attachment_id;
+        IF FOUND THEN
+            tenant_id := due.tenant_id;
+            attachment_id := due.attachment_id;
+            failures := due.failures;
+            RETURN;
+        END IF;
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION reyearn.postpone_catch_up(int, bigint, text) IS
-    'has an attachment try again after an error, each time later, and keeps why';
+COMMENT ON FUNCTION reyearn.next_catch_up(bigint[]) IS
+    'the attachment whose turn it is to catch up, and how often it has failed; without one, when the next is due';
+
+CREATE FUNCTION reyearn.put_back_catch_up(tenant_id int, attachment_id bigint) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+        UPDATE reyearn.catch_ups AS c SET failures = greatest(c.failures - 1, 0), retry_at = NULL
+         WHERE c.tenant_id = $1 AND c.attachment_id = $2;
+    END;
+COMMENT ON FUNCTION reyearn.put_back_catch_up(int, bigint) IS 'has an attachment tried again at once: others were in the way, and it has not failed';
+
+CREATE FUNCTION reyearn.fail_catch_up(tenant_id int, attachment_id bigint, message text, skips_row boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM reyearn.note_attachment_error(tenant_id, attachment_id, message);
+    -- A step of one row that fails without being refused must not keep the rows after it waiting.
+    UPDATE reyearn.catch_ups AS c
+       SET waiting_after = (SELECT w.key FROM reyearn.waiting_rows AS w
+                             WHERE w.tenant_id = tenant_id AND w.attachment_id = attachment_id AND NOT w.is_refused
+                               AND w.key > coalesce(c.waiting_after, '{}')
+                             ORDER BY w.tenant_id, w.attachment_id, w.is_refused, w.key
+                             LIMIT 1)
+     WHERE c.tenant_id = tenant_id AND c.attachment_id = attachment_id AND c.is_swept AND skips_row;
+END
+$$;
+COMMENT ON FUNCTION reyearn.fail_catch_up(int, bigint, text, boolean) IS 'keeps why an attachment could not catch up';

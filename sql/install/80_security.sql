@@ -30,7 +30,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'reyearn_correct', 'reyearn_classify', 'reyearn_confirm_row',
                 'find_observation', 'observe', 'find_class', 'lock_class', 'unknown_class', 'unknown_observation',
                 'check_status', 'check_span', 'put_annotation', 'set_status', 'predict_row', 'learn_label',
-                'learn_labels', 'note_learned', 'key_expressions', 'qualified_type', 'label_checks', 'refused_label']),
+                'learn_labels', 'note_learned', 'key_expressions', 'qualified_type']),
             ('annotator', 'INSERT (tenant_id, body, metadata), UPDATE (metadata, time_updated)', 'TABLE',
                 ARRAY['observations']),
             ('annotator', 'INSERT (tenant_id, observation_id, class_id, span, status, probability, '
@@ -46,7 +46,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'check_params', 'check_model', 'lock_model', 'label_root_id', 'delete_model', 'make_live',
                 'image_labels', 'image_algorithm', 'store_image', 'class_ids',
                 'label_row', 'learn_row', 'check_attached_relation', 'attached_column', 'check_text_column',
-                'check_label_column', 'check_prediction_column', 'check_not_attached', 'put_attachment',
+                'check_label_column', 'refused_label', 'check_prediction_column', 'check_not_attached', 'put_attachment',
                 'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'has_work', 'check_table_owner', 'key_columns',
                 'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel',
                 'reyearn_forget_rows', 'forget_deleted_rows', 'forget_dropped_tables']),

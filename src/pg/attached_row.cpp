@@ -192,7 +192,9 @@ std::uint32_t label_hash(const AttachedColumns& columns, HeapTuple row) { return
 Datum key_of(const AttachedColumns& columns, HeapTuple row) {
   Datum parts[INDEX_MAX_KEYS];
   for (int i = 0; i < columns.key_count; ++i) {
-    parts[i] = written_out(type_of(columns, columns.keys[i]), value_of(columns, row, columns.keys[i]).datum);
+    const Value part = value_of(columns, row, columns.keys[i]);
+    if (part.is_null) ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION), errmsg("primary key is NULL")));
+    parts[i] = written_out(type_of(columns, columns.keys[i]), part.datum);
   }
   return PointerGetDatum(construct_array(parts, columns.key_count, TEXTOID, -1, false, TYPALIGN_INT));
 }

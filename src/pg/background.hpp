@@ -112,4 +112,7 @@ PGDLLEXPORT void reyearn_launcher_main(Datum);
 PGDLLEXPORT void reyearn_worker_main(Datum database);
 }
 
+// A worker's answer to SIGTERM: what runs just now ends with an error, and the worker goes after that.
+extern "C" void reyearn_worker_asked_to_end(SIGNAL_ARGS);
+
 }  // namespace reyearn::pg

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pg/acts_as.hpp"
+#include "pg/background.hpp"
 #include "pg/own_transaction.hpp"
 #include "pg/spi.hpp"
 
@@ -88,16 +89,36 @@ bool is_in_the_way(const Failure& failure) {
          ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
-void postpone(Oid owner, const Turn& turn, const Failure& failure) {
+void put_back(Oid owner, const Turn& turn) {
+  Failure failure;
+  auto tell = [&](Spi& spi) {
+    spi.execute("SELECT reyearn.put_back_catch_up($1, $2)", {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id)});
+  };
+  (void)as_owner(owner, tell, failure);  // else it is tried again later
+}
+
+void tell_failure(Oid owner, const Turn& turn, const Failure& failure, bool skips_row) {
   ereport(LOG, (errmsg("attachment " INT64_FORMAT " could not catch up: %s", turn.attachment_id, failure.message),
                 failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0));
   Failure again;
   auto tell = [&](Spi& spi) {
-    spi.execute("SELECT reyearn.postpone_catch_up($1, $2, $3)",
-                {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id), spi_text(failure.message)});
+    spi.execute("SELECT reyearn.fail_catch_up($1, $2, $3, $4)", {spi_int4(turn.tenant_id), spi_int8(turn.attachment_id),
+                                                                 spi_text(failure.message), spi_bool(skips_row)});
   };
   if (as_owner(owner, tell, again)) return;
-  ereport(LOG, (errmsg("reyearn worker could not postpone an attachment: %s", again.message)));
+  ereport(LOG, (errmsg("reyearn worker could not tell why an attachment failed: %s", again.message)));
+}
+
+// Functions of the table can catch a request to cancel, so there are stronger means: these end the process.
+void end_process() {
+  ProcDiePending = true;
+  InterruptPending = true;
+  SetLatch(MyLatch);
+}
+
+TimeoutId last_timeout() {
+  static const TimeoutId id = RegisterTimeout(USER_TIMEOUT, end_process);
+  return id;
 }
 
 bool run_step(Oid owner, const Turn& turn, int most, std::int64_t& rows, Failure& failure) {
@@ -107,7 +128,11 @@ bool run_step(Oid owner, const Turn& turn, int most, std::int64_t& rows, Failure
     rows = spi.row(0).int8(1);
   };
   enable_timeout_after(STATEMENT_TIMEOUT, kStepMilliseconds);
+  enable_timeout_after(last_timeout(), 2 * kStepMilliseconds);
+  pqsignal(SIGTERM, die);
   const bool is_done = as_owner(owner, step, failure);
+  pqsignal(SIGTERM, reyearn_worker_asked_to_end);
+  disable_timeout(last_timeout(), false);
   disable_timeout(STATEMENT_TIMEOUT, false);
   return is_done;
 }
@@ -123,10 +148,14 @@ void do_step(Oid owner, const Turn& turn, const std::function<bool()>& should_st
     mine.until = rows == 0 ? GetCurrentTimestamp() + kBusy : 0;
     return;
   }
-  mine.until = GetCurrentTimestamp() + (is_in_the_way(failure) ? kBusy : kTrouble);
-  if (is_in_the_way(failure) || should_stop()) return;
-  if (failure.sqlstate == ERRCODE_QUERY_CANCELED) mine.rows = std::max(1, mine.rows / 4);
-  postpone(owner, turn, failure);
+  const bool is_in_turn = is_in_the_way(failure) || should_stop();
+  mine.until = GetCurrentTimestamp() + (is_in_turn ? kBusy : kTrouble);
+  if (is_in_turn) {
+    put_back(owner, turn);
+    return;
+  }
+  tell_failure(owner, turn, failure, mine.rows == 1);
+  mine.rows = std::max(1, mine.rows / 4);
 }
 
 }  // namespace

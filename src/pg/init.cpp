@@ -1,6 +1,6 @@
 // Module magic and _PG_init: settings, shared memory, the launcher and callbacks, nothing else.
 #include "pg/background.hpp"
-#include "pg/label_constraints.hpp"
+#include "pg/label_notes.hpp"
 #include "pg/launcher.hpp"
 #include "pg/registry.hpp"
 #include "pg/settings.hpp"
@@ -21,5 +21,5 @@ void _PG_init(void) {
   reyearn::pg::register_launcher();
   reyearn::pg::watch_transactions();
   reyearn::pg::watch_tenants();
-  reyearn::pg::watch_label_constraints();
+  reyearn::pg::watch_labelled_statements();
 }

@@ -1,9 +1,5 @@
 #include "pg/label_constraints.hpp"
 
-#include "pg/acts_as.hpp"
-#include "pg/call_function.hpp"
-#include "pg/catalog.hpp"
-
 #include "pg/postgres.hpp"
 
 namespace reyearn::pg {
@@ -12,87 +8,86 @@ namespace {
 
 bool has_checks(Relation table) { return table->rd_att->constr != nullptr && table->rd_att->constr->num_check > 0; }
 
-// The query of reyearn.label_checks in a context that stays; nullptr: there is nothing to ask.
-const char* find_query(Relation table, const AttachedColumns& columns) {
-  Oid role;
-  int context;
-  GetUserIdAndSecContext(&role, &context);
-  SetUserIdAndSecContext(extension_owner(), context | SECURITY_RESTRICTED_OPERATION);
-  bool is_null = false;
-  const Datum query = call_function(
-      "label_checks", {REGCLASSOID, INT2OID},
-      {{ObjectIdGetDatum(RelationGetRelid(table)), false}, {Int16GetDatum(columns.label), false}}, &is_null);
-  SetUserIdAndSecContext(role, context);
-  return is_null ? nullptr : MemoryContextStrdup(TopMemoryContext, TextDatumGetCString(query));
+// Whether the expression reads this column and no other.
+bool reads_only(Node* expression, AttrNumber column) {
+  Bitmapset* columns = nullptr;
+  pull_varattnos(expression, 1, &columns);
+  return bms_equal(columns, bms_make_singleton(column - FirstLowInvalidHeapAttributeNumber));
 }
 
-// Queries that were found, until the definition of their table changes.
-struct KnownQuery {
-  Oid relation = InvalidOid;
-  AttrNumber label = InvalidAttrNumber;
-  const char* query = nullptr;
-};
-constexpr std::size_t kMostKnown = 32;
-KnownQuery known_queries[kMostKnown];
-std::size_t next_place = 0;
-
-void forget_query(KnownQuery& known) {
-  if (known.query != nullptr) pfree(const_cast<char*>(known.query));
-  known = {};
+// A row that has this column alone.
+TupleTableSlot* make_row(Relation table, EState* state, AttrNumber column, Datum value) {
+  TupleTableSlot* const row = ExecInitExtraTupleSlot(state, RelationGetDescr(table), &TTSOpsVirtual);
+  ExecStoreAllNullTuple(row);
+  row->tts_values[column - 1] = value;
+  row->tts_isnull[column - 1] = false;
+  return row;
 }
 
-void forget_queries(Datum, Oid relation) {
-  for (KnownQuery& known : known_queries) {
-    if (relation == InvalidOid || known.relation == relation) forget_query(known);
+const char* refusing_check(Relation table, AttrNumber column, Datum value) {
+  EState* const state = CreateExecutorState();
+  ExprContext* const context = GetPerTupleExprContext(state);
+  context->ecxt_scantuple = make_row(table, state, column, value);
+  const char* refusal = nullptr;
+  const TupleConstr* const constraints = table->rd_att->constr;
+  const int count = constraints->num_check;
+  for (int i = 0; i < count && refusal == nullptr; ++i) {
+    const char* const name = pstrdup(constraints->check[i].ccname);
+    auto* const expression = static_cast<Node*>(stringToNode(constraints->check[i].ccbin));
+    if (!reads_only(expression, column)) continue;
+    ExprState* const check = ExecPrepareExpr(reinterpret_cast<Expr*>(expression), state);
+    if (!ExecCheck(check, context)) refusal = psprintf("violates check constraint \"%s\"", name);
   }
+  ExecResetTupleTable(state->es_tupleTable, false);
+  FreeExecutorState(state);
+  return refusal;
 }
 
-const char* query_for(Relation table, const AttachedColumns& columns) {
-  const Oid relation = RelationGetRelid(table);
-  for (const KnownQuery& known : known_queries) {
-    if (known.relation == relation && known.label == columns.label) return known.query;
+bool has_referenced_row(const ForeignKeyCacheInfo& key, Form_pg_constraint constraint, Datum value) {
+  const Relation table = table_open(key.confrelid, AccessShareLock);
+  bool is_there = true;
+  if (table->rd_rel->relkind == RELKIND_RELATION) {
+    const Relation index = index_open(constraint->conindid, AccessShareLock);
+    Oid referenced_type;
+    Oid value_type;  // as the operator takes it: text for a varchar
+    op_input_types(key.conpfeqop[0], &referenced_type, &value_type);
+    ScanKeyData scan_key;
+    ScanKeyEntryInitialize(&scan_key, 0, key.confkey[0], BTEqualStrategyNumber, value_type, index->rd_indcollation[0],
+                           get_opcode(key.conpfeqop[0]), value);
+    const SysScanDesc scan = systable_beginscan_ordered(table, index, nullptr, 1, &scan_key);
+    is_there = HeapTupleIsValid(systable_getnext_ordered(scan, ForwardScanDirection));
+    systable_endscan_ordered(scan);
+    index_close(index, AccessShareLock);
   }
-  const char* const query = find_query(table, columns);
-  KnownQuery& place = known_queries[next_place++ % kMostKnown];
-  forget_query(place);
-  place = {relation, columns.label, query};
-  return query;
+  table_close(table, AccessShareLock);
+  return is_there;
 }
 
-// In the names of the query nothing depends on a search path, but in functions of a constraint it may.
-const char* ask(const char* query, Datum label_text, MemoryContext result_context) {
-  const int level = NewGUCNestLevel();
-  (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                          false);
-  SPI_connect();
-  Oid types[] = {TEXTOID};
-  Datum values[] = {label_text};
-  if (SPI_execute_with_args(query, 1, types, values, nullptr, true, 1) != SPI_OK_SELECT)
-    elog(ERROR, "label_checks failed");
-  bool is_null;
-  const Datum reason = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-  const char* const copy = is_null ? nullptr : MemoryContextStrdup(result_context, TextDatumGetCString(reason));
-  SPI_finish();
-  AtEOXact_GUC(false, level);  // with what functions of the constraint have set
-  return copy;
+const char* refusing_key(Relation table, AttrNumber column, Datum value) {
+  const char* refusal = nullptr;
+  const ListCell* cell;
+  foreach (cell, static_cast<List*>(copyObjectImpl(RelationGetFKeyList(table)))) {
+    const auto& key = *static_cast<const ForeignKeyCacheInfo*>(lfirst(cell));
+    if (key.nkeys != 1 || key.conkey[0] != column) continue;
+    const HeapTuple row = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(key.conoid));
+    if (!HeapTupleIsValid(row)) continue;
+    const auto* const constraint = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(row));
+    if (!has_referenced_row(key, const_cast<Form_pg_constraint>(constraint), value)) {
+      refusal = psprintf("violates foreign key constraint \"%s\"", NameStr(constraint->conname));
+    }
+    heap_freetuple(row);
+    if (refusal != nullptr) break;
+  }
+  return refusal;
 }
 
 }  // namespace
 
 bool may_refuse_labels(Relation table) { return has_checks(table) || RelationGetFKeyList(table) != NIL; }
 
-void watch_label_constraints() { CacheRegisterRelcacheCallback(forget_queries, Datum{0}); }
-
-const char* label_refusal(Relation table, const AttachedColumns& columns, Datum label_text) {
-  const char* const query = query_for(table, columns);
-  if (query == nullptr) return nullptr;
-  Oid role;
-  int context;
-  GetUserIdAndSecContext(&role, &context);
-  SetUserIdAndSecContext(table->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-  const char* const reason = ask(query, label_text, CurrentMemoryContext);
-  SetUserIdAndSecContext(role, context);
-  return reason;
+const char* label_refusal(Relation table, AttrNumber column, Datum value) {
+  const char* const refusal = has_checks(table) ? refusing_check(table, column, value) : nullptr;
+  return refusal != nullptr ? refusal : refusing_key(table, column, value);
 }
 
 }  // namespace reyearn::pg

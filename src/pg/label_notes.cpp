@@ -11,11 +11,7 @@ namespace reyearn::pg {
 
 namespace {
 
-// Kept at most: of those that began first, in which the others may be nested, and of those that began last.
-constexpr std::ptrdiff_t kFirstStatements = 32;
-constexpr std::size_t kMostStatements = 64;
-
-using Statements = std::map<std::pair<CommandId, std::int64_t>, LabelledStatement>;
+using Statements = std::map<std::pair<CommandId, std::int64_t>, std::shared_ptr<LabelledStatement>>;
 
 Statements& statements() {
   static auto* const all = new Statements;
@@ -46,11 +42,10 @@ std::optional<LabelNote> LabelledStatement::take(const RowIdentity& row) {
   return note;
 }
 
-LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment_id) {
-  Statements& all = statements();
-  const auto [place, is_new] = all.try_emplace({command, attachment_id});
-  if (is_new && all.size() > kMostStatements) all.erase(std::next(all.begin(), kFirstStatements));
-  return place->second;
+std::shared_ptr<LabelledStatement> labelled_statement(CommandId command, std::int64_t attachment_id) {
+  std::shared_ptr<LabelledStatement>& statement = statements()[{command, attachment_id}];
+  if (!statement) statement = std::make_shared<LabelledStatement>();
+  return statement;
 }
 
 void move_labelled_statement(CommandId from, CommandId to, std::int64_t attachment_id) {
@@ -62,5 +57,28 @@ void move_labelled_statement(CommandId from, CommandId to, std::int64_t attachme
 }
 
 void forget_labelled_statements() { statements().clear(); }
+
+namespace {
+
+ExecutorEnd_hook_type next_hook = nullptr;
+
+// Those that only read have no number of their own.
+bool writes(const QueryDesc* query) { return query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE; }
+
+void end_statement(QueryDesc* query) {
+  if (!statements().empty() && query->estate != nullptr && writes(query)) {
+    const CommandId command = query->estate->es_output_cid;
+    std::erase_if(statements(), [command](const auto& one) { return one.first.first == command; });
+  }
+  if (next_hook != nullptr) {
+    next_hook(query);
+  } else {
+    standard_ExecutorEnd(query);
+  }
+}
+
+}  // namespace
+
+void watch_labelled_statements() { next_hook = std::exchange(ExecutorEnd_hook, end_statement); }
 
 }  // namespace reyearn::pg

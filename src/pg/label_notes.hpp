@@ -6,15 +6,17 @@
 // one, whatever happens in between.
 //
 // Numbers of commands are not used twice in a transaction, not by a savepoint that is rolled back neither: notes of
-// statements that failed or have ended are never asked for, and go with the transaction at the latest. They take about 70
-// bytes a row of the statement.
+// statements that failed are never asked for, and go with the transaction. Those of others go when the executor ends them.
+// They take about 70 bytes a row of the statement.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "pg/postgres.hpp"
 
@@ -62,8 +64,8 @@ struct LabelledStatement {
   bool gave_up = false;                          // nothing more is predicted
   std::string trouble;                           // why
   bool has_warned = false;
-  std::unordered_map<std::int64_t, std::string> refusals;  // of classes; empty: the table lets the label in
-  std::optional<GivenLast> given_last;                     // until the statement's next row
+  std::map<std::pair<Oid, std::int64_t>, std::string> refusals;  // of tables and classes; empty: it lets the label in
+  std::optional<GivenLast> given_last;                           // until the statement's next row
   LabelNotes notes;
 
   void add(const RowIdentity& row, Origin origin, const PredictedClass& predicted = {});
@@ -72,13 +74,16 @@ struct LabelledStatement {
   std::optional<LabelNote> take(const RowIdentity& row);
 };
 
-// Valid until the transaction ends, or many statements within each other have followed.
-LabelledStatement& labelled_statement(CommandId command, std::int64_t attachment_id);
+// Whoever has it keeps it: code of the application, which may run meanwhile, can end other statements and begin new ones.
+std::shared_ptr<LabelledStatement> labelled_statement(CommandId command, std::int64_t attachment_id);
 
 // The rows of a statement are written by another command than was expected.
 void move_labelled_statement(CommandId from, CommandId to, std::int64_t attachment_id);
 
 // At the end of a transaction. Raises no errors.
 void forget_labelled_statements();
+
+// Once, from _PG_init.
+void watch_labelled_statements();
 
 }  // namespace reyearn::pg

@@ -13,6 +13,7 @@
 #include "pg/call_function.hpp"
 #include "pg/datum.hpp"
 #include "pg/guard.hpp"
+#include "pg/label_constraints.hpp"
 #include "pg/predicts_anew.hpp"
 #include "pg/serving.hpp"
 #include "pg/spi.hpp"
@@ -229,6 +230,36 @@ PGDLLEXPORT Datum reyearn_write_labels(PG_FUNCTION_ARGS) {
   PG_RETURN_VOID();
 }
 
+// As the owner of the table, whoever attaches it.
+PG_FUNCTION_INFO_V1(reyearn_refused_label);
+PGDLLEXPORT Datum reyearn_refused_label(PG_FUNCTION_ARGS) {
+  const Oid relation = PG_GETARG_OID(0);
+  const AttrNumber column = PG_GETARG_INT16(1);
+  const TextArray labels(PG_GETARG_DATUM(2));
+  const char* refusal = nullptr;
+  require_own_table(relation);
+  guard([&] {
+    as_table_owner(relation, [&] {
+      pg_call([&] {
+        const Relation table = table_open(relation, AccessShareLock);
+        if (column < 1 || column > RelationGetNumberOfAttributes(table))
+          elog(ERROR, "invalid column number %d", column);
+        const AttInMetadata* const types = TupleDescGetAttInMetadata(RelationGetDescr(table));
+        for (int i = 0; i < labels.count && refusal == nullptr; ++i) {
+          char* const label = TextDatumGetCString(labels.texts[i]);
+          const Datum value = InputFunctionCall(&types->attinfuncs[column - 1], label, types->attioparams[column - 1],
+                                                types->atttypmods[column - 1]);
+          const char* const why = label_refusal(table, column, value);
+          if (why != nullptr) refusal = psprintf("Label \"%s\" %s.", label, why);
+        }
+        table_close(table, AccessShareLock);
+      });
+    });
+  });
+  if (refusal == nullptr) PG_RETURN_NULL();
+  PG_RETURN_DATUM(CStringGetTextDatum(refusal));
+}
+
 PG_FUNCTION_INFO_V1(reyearn_check_attachment);
 PGDLLEXPORT Datum reyearn_check_attachment(PG_FUNCTION_ARGS) {
   guard([&] {
@@ -267,7 +298,8 @@ PGDLLEXPORT Datum reyearn_what_to_do(PG_FUNCTION_ARGS) {
       if (!fits(key)) return nullptr;
       const std::optional<WrittenLabel> written = find_written_label(*attachment, key, snapshot);
       if (PG_ARGISNULL(4)) {
-        const bool is_cleared = written && written->text_hash == text_hash(PG_GETARG_DATUM(3));
+        const std::int64_t hash = text_hash(PG_GETARG_DATUM(3));
+        const bool is_cleared = (written && written->text_hash == hash) || is_learned(*attachment, key, hash);
         return is_cleared ? nullptr : "label";
       }
       const Datum label = PG_GETARG_DATUM(4);

@@ -131,7 +131,7 @@ const Attachment* attachment_of(const Call& call, LabelledStatement& statement) 
   return statement.attachment.get();
 }
 
-LabelledStatement& statement_of(const Call& call, CommandId command) {
+std::shared_ptr<LabelledStatement> statement_of(const Call& call, CommandId command) {
   return labelled_statement(command, call.columns.attachment_id);
 }
 
@@ -189,31 +189,33 @@ float probability_of(std::span<const double> scores, std::uint32_t best, bool is
   return static_cast<float>(is_rounded ? std::round(probability * 1000) / 1000 : probability);
 }
 
-// Why the table refuses the label of a class; empty: it does not.
-const std::string& refusal_of(const Call& call, LabelledStatement& statement, std::int64_t class_id, Datum label) {
-  const auto [place, is_new] = statement.refusals.try_emplace(class_id);
-  if (is_new) {
-    Failure failure;
-    const char* refusal = nullptr;
-    auto ask = [&] {
-      refusal =
-          pg_call([&] { return label_refusal(call.trigger->tg_relation, call.columns, text_datum(label_of(label))); });
-    };
-    if (!in_subtransaction(ask, failure)) {
-      place->second = std::string("could not be checked against its constraints: ") + failure.message;
-    } else if (refusal != nullptr) {
-      place->second = refusal;
-    }
+// Why the table refuses the label of a class; empty: it does not. With the rights of whoever writes.
+std::string refusal_of(const Call& call, LabelledStatement& statement, const Prediction& prediction) {
+  const Relation table = call.trigger->tg_relation;
+  if (!pg_call([&] { return may_refuse_labels(table); })) return {};
+  const std::pair place(RelationGetRelid(table), prediction.predicted.class_id);
+  if (const auto known = statement.refusals.find(place); known != statement.refusals.end()) return known->second;
+  Failure failure;
+  const char* refusal = nullptr;
+  auto ask = [&] {
+    refusal = pg_call([&] { return label_refusal(table, call.columns.label, prediction.given.label); });
+  };
+  std::string why;
+  if (!in_subtransaction(ask, failure)) {
+    why = std::string("could not be checked against its constraints: ") + failure.message;
+  } else if (refusal != nullptr) {
+    why = refusal;
   }
-  return place->second;
+  statement.refusals.emplace(place, why);
+  return why;
 }
 
-[[noreturn]] void refuse_label(Datum label, const std::string& why, const char* hint) {
-  const std::string name(pg_call([&] { return label_of(label); }));
+[[noreturn]] void refuse_label(std::string_view label, const std::string& why, const char* hint) {
+  const std::string name(label);
   throw Error(ErrorCode::kInvalidArgument, "label \"" + name + "\" " + why, "", hint);
 }
 
-Prediction predict_label(const Call& call, LabelledStatement& statement, ServedModel& served, std::string_view body) {
+Prediction predict_label(const Call& call, ServedModel& served, std::string_view body) {
   const std::span<const double> scores = served.scores(body);
   const std::uint32_t best = served.best_existing_class(scores);
   const float probability = probability_of(scores, best, served.is_shared());
@@ -227,23 +229,34 @@ Prediction predict_label(const Call& call, LabelledStatement& statement, ServedM
     const std::optional<Datum> value = label_for_column(call.columns, label);
     return Fitted{value.has_value(), value.value_or(Datum{0})};
   });
-  if (!fitted.fits) refuse_label(label, "does not fit the column", "Give the column's type what is missing.");
-  if (pg_call([&] { return may_refuse_labels(call.trigger->tg_relation); })) {
-    const std::string& refusal = refusal_of(call, statement, found.class_id, label);
-    if (!refusal.empty())
-      refuse_label(label, refusal, "Have the constraint allow all labels of the model, or drop it.");
+  if (!fitted.fits) {
+    refuse_label(pg_call([&] { return label_of(label); }), "does not fit the column",
+                 "Give the column's type what is missing.");
   }
   return {{fitted.datum, probability, served.version().version},
           {found.class_id, served.version().version_id, probability}};
 }
 
-// With a text. No value: there is no version to predict with, and that has been told. Throws what else went wrong.
-std::optional<Prediction> predict(const Call& call, LabelledStatement& statement) {
+std::optional<Prediction> predict_as_owner(const Call& call, LabelledStatement& statement) {
   const ActsAs acting(statement.attachment->owner);
   const ActsFor tenant(statement.attachment->tenant_id);
   ServedModel* const served = serve(call, statement);
   if (served == nullptr) return std::nullopt;
-  return predict_label(call, statement, *served, pg_call([&] { return utf8_view(call.text().datum); }));
+  return predict_label(call, *served, pg_call([&] { return utf8_view(call.text().datum); }));
+}
+
+// With a text. No value: there is no version to predict with, and that has been told. Throws what else went wrong.
+std::optional<Prediction> predict(const Call& call, LabelledStatement& statement) {
+  std::optional<Prediction> prediction = predict_as_owner(call, statement);
+  if (!prediction) return prediction;
+  const std::string refusal = refusal_of(call, statement, *prediction);
+  if (!refusal.empty()) {
+    refuse_label(pg_call([&] {
+                   return text_view(text_of_label(call.columns, {prediction->given.label, false}));
+                 }),
+                 refusal, "Have the constraint allow all labels of the model, or drop it.");
+  }
+  return prediction;
 }
 
 // For a row that comes into another partition with a label: to that it is inserted.
@@ -321,9 +334,9 @@ bool is_settled(const Call& call, const Attachment& attachment) {
     const std::int64_t hash = call.text_hash();
     const std::optional<WrittenLabel> written = find_written_label(attachment, key);
     const bool is_labelled = !call.label().is_null;
+    if (is_learned(attachment, key, hash)) return true;
     if (!is_labelled) return written && written->text_hash == hash;
-    const bool is_ours = written && is_written(*written, text_of_label(call.columns, call.label()));
-    return !is_ours || is_learned(attachment, key, hash);
+    return !written || !is_written(*written, text_of_label(call.columns, call.label()));
   });
 }
 
@@ -332,6 +345,7 @@ bool is_settled(const Call& call, const Attachment& attachment) {
 HeapTuple label_anew(Call& call, LabelledStatement& statement) {
   const Attachment* const attachment = attachment_of(call, statement);
   if (attachment == nullptr || statement.gave_up) throw Error(ErrorCode::kNotEnoughData, statement.trouble, "", "");
+  if (pg_call([&] { return keys_differ(call.columns, call.old, call.row); })) return call.row;  // by another trigger
   if (call.text().is_null || is_settled(call, *attachment)) return nullptr;
   const std::optional<Prediction> prediction = predict(call, statement);
   if (!prediction) throw Error(ErrorCode::kNotEnoughData, statement.trouble, "", "");
@@ -381,7 +395,8 @@ HeapTuple label_updated(Call& call, LabelledStatement& statement) {
 
 // The table has lost its primary key, or has got another: that is told.
 HeapTuple without_key(Call& call) {
-  LabelledStatement& statement = statement_of(call, GetActiveSnapshot()->curcid);
+  const std::shared_ptr<LabelledStatement> kept = statement_of(call, GetActiveSnapshot()->curcid);
+  LabelledStatement& statement = *kept;
   if (attachment_of(call, statement) != nullptr && !statement.gave_up) {
     Failure failure;
     failure.set(Error(ErrorCode::kNotEnoughData, "it has not the primary key that it was attached with", "",
@@ -504,7 +519,8 @@ void follow_key(const Call& call, LabelledStatement& statement) {
 
 void learn_row(const Call& call) {
   const CommandId command = HeapTupleHeaderGetCmin(call.row->t_data);
-  LabelledStatement& statement = statement_of(call, command);
+  const std::shared_ptr<LabelledStatement> kept = statement_of(call, command);
+  LabelledStatement& statement = *kept;
   const std::optional<LabelNote> note = statement.take(pg_call([&] { return call.identity(); }));
   if (!note) {
     if (!call.is_insert() && pg_call([&] { return keys_differ(call.columns, call.old, call.row); })) {
@@ -540,7 +556,8 @@ PGDLLEXPORT Datum reyearn_label_row(PG_FUNCTION_ARGS) {
     if (call.columns.key_count == 0) return without_key(call);
     // Rows are written by the command that the statement's snapshot was taken for.
     const CommandId command = GetActiveSnapshot()->curcid;
-    LabelledStatement& statement = statement_of(call, command);
+    const std::shared_ptr<LabelledStatement> kept = statement_of(call, command);
+    LabelledStatement& statement = *kept;
     const HeapTuple row = call.is_insert() ? label_inserted(call, statement) : label_updated(call, statement);
     // But those of a subscription by the one that is current then: a subtransaction in between counts as one.
     if (IsLogicalWorker()) {

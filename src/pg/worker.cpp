@@ -34,15 +34,6 @@ constexpr TimestampTz kLabellingTime = 2 * USECS_PER_SEC;  // then it looks whet
 
 volatile sig_atomic_t is_asked_to_end = false;
 
-void ask_to_end(SIGNAL_ARGS) {
-  const int saved_errno = errno;
-  is_asked_to_end = true;
-  QueryCancelPending = true;  // ends what runs just now with an error, and not the process
-  InterruptPending = true;
-  SetLatch(MyLatch);
-  errno = saved_errno;
-}
-
 // What the database's and the role's settings might have changed.
 void set_defaults() {
   // RESET has the database's search path: functions of its tables need that.
@@ -315,9 +306,18 @@ void Worker::wait(TimestampTz until) {
 
 }  // namespace
 
+extern "C" void reyearn_worker_asked_to_end(SIGNAL_ARGS) {
+  const int saved_errno = errno;
+  is_asked_to_end = true;
+  QueryCancelPending = true;  // ends what runs just now with an error, and not the process
+  InterruptPending = true;
+  SetLatch(MyLatch);
+  errno = saved_errno;
+}
+
 extern "C" void reyearn_worker_main(Datum database) {
   const Oid oid = DatumGetObjectId(database);
-  pqsignal(SIGTERM, ask_to_end);
+  pqsignal(SIGTERM, reyearn_worker_asked_to_end);
   pqsignal(SIGINT, StatementCancelHandler);
   BackgroundWorkerUnblockSignals();
   if (!guard([&] { return background().enter_worker(oid); })) return;

@@ -319,7 +319,6 @@ HINT:  Call SELECT * FROM reyearn_train('{w}secret_idle');),
 		call(q{SELECT reyearn.learn_labels(ARRAY[matrix.own('secret mail 1')], ARRAY[matrix.asked('secret.mail')])}, own => '{}', missing => '{{w}secret.mail}') ],
 	'reyearn.note_learned(bigint,text[],text[])' => [ call(q{SELECT reyearn.note_learned(matrix.id('att'), '{{9}}', '{x}')}, own => '', missing => '') ],
 	'reyearn.qualified_type(oid,integer)' => [ constant(q{SELECT reyearn.qualified_type('uuid'::regtype, -1)}, 'pg_catalog.uuid') ],
-	'reyearn.label_checks(regclass,smallint)' => [ constant(q{SELECT reyearn.label_checks('matrix.inbox', 3::int2) IS NULL}, 't') ],
 	'reyearn.refused_label(regclass,smallint,text[])' => [ constant(q{SELECT reyearn.refused_label('matrix.inbox', 3::int2, '{a}') IS NULL}, 't') ],
 	'reyearn.key_expressions(regclass)' => [ constant(q{SELECT key FROM reyearn.key_expressions('matrix.inbox')}, q{ARRAY[pg_catalog.format('%s', t.id) COLLATE pg_catalog."C"]}) ],
 	'reyearn_confirm_row(regclass,text[])' => [ call(q{SELECT reyearn_confirm_row('matrix.inbox', '1')},
@@ -442,7 +441,7 @@ HINT:  Raise it, or call reyearn_train() with wait => true.) } qw(own missing no
 		reyearn.check_attached_table(reyearn.attached_tables) reyearn.has_deferred_triggers(regclass) reyearn.is_worker() reyearn.has_work_of(integer,bigint)
 		reyearn.begin_catch_up_of(integer,bigint,boolean)
 		reyearn.label_waiting(reyearn.attached_tables,integer) reyearn.catch_up_of(integer,bigint,integer) reyearn.next_catch_up(bigint[])
-		reyearn.postpone_catch_up(integer,bigint,text) reyearn.queue_relabel_of(integer,bigint,real)
+		reyearn.put_back_catch_up(integer,bigint) reyearn.fail_catch_up(integer,bigint,text,boolean) reyearn.queue_relabel_of(integer,bigint,real)
 		reyearn.forget_deleted_rows_of(integer,bigint) reyearn.forget_dropped_tables_of(integer) reyearn.image_bytes(integer) reyearn.close_default_tenant(regrole) reyearn.queue_run(integer,bigint,jsonb) reyearn.revoke_all(regrole))),
 	refused(map { "reyearn.$_()" } qw(
 		check_annotation check_model_owner check_restored_role follow_changes insert_into_inbox load_in_any_order model_changed news_added own_attachment

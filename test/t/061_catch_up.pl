@@ -133,6 +133,24 @@ becomes($node, 'app', q{SELECT count(*) FROM shop.watched WHERE label IS NULL}, 
 is($node->safe_psql('app', q{SELECT DISTINCT who, path, zone = current_setting('timezone') FROM shop.seen}), 'acme|shop, public|t', '... which runs as its owner, and finds what it looks for');
 $node->safe_psql('app', q{ALTER DATABASE app RESET search_path});
 
+# --- A trigger that does not let itself be cancelled holds up a worker no longer than that lives, and nothing after it.
+
+$node->safe_psql('app', "CREATE TABLE stubborn (id int PRIMARY KEY, body text, label text);
+	CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+	    IF (SELECT backend_type <> 'reyearn worker' FROM pg_stat_activity WHERE pid = pg_backend_pid()) THEN RETURN NEW; END IF;
+	    LOOP BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END \$\$;
+	INSERT INTO stubborn SELECT i, $text FROM generate_series(1, 3000) AS i;
+	CREATE TRIGGER hang BEFORE UPDATE ON stubborn FOR EACH ROW EXECUTE FUNCTION hang();
+	SELECT reyearn_attach('stubborn', 'body', 'label', 'mail')");
+my $hanging = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'reyearn worker' AND wait_event = 'PgSleep'};
+wait_for($node, 'app', "SELECT count(*) = 1 FROM ($hanging) AS w");
+$node->safe_psql('app', "CREATE TABLE after_it (id int PRIMARY KEY, body text, label text);
+	INSERT INTO after_it SELECT i, $text FROM generate_series(1, 3000) AS i;
+	SELECT reyearn_attach('after_it', 'body', 'label', 'mail')");
+$node->safe_psql('app', "SELECT pg_terminate_backend(pid) FROM ($hanging) AS w");
+becomes($node, 'app', q{SELECT count(label) FROM after_it}, 3000, 'the next worker goes on with another table');
+$node->safe_psql('app', q{SET lock_timeout = '60s'; DROP TABLE stubborn});
+
 # --- A crash in the middle: each row is labelled, and once.
 
 $node->safe_psql('app', "CREATE TABLE crashed (id int PRIMARY KEY, body text, label text);

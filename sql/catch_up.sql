@@ -335,6 +335,15 @@ CREATE TRIGGER no_key BEFORE UPDATE ON keyless FOR EACH ROW EXECUTE FUNCTION no_
 UPDATE reyearn.attached_rows SET version_id = 0 WHERE key = '{a}';
 SELECT reyearn_relabel('keyless');
 SELECT rows_refused, last_error FROM reyearn.attachments WHERE relation = 'keyless'::regclass;
+-- A text that another trigger takes away after it was labelled.
+CREATE TABLE textless (id int PRIMARY KEY, body text, label ltree, kind ltree CHECK (kind IS NOT NULL));
+SELECT reyearn_attach('textless', 'body', 'label'), reyearn_attach('textless', 'body', 'kind');
+CREATE FUNCTION no_text() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := NULL; RETURN NEW; END $$;
+CREATE TRIGGER "~~zz" BEFORE INSERT OR UPDATE ON textless FOR EACH ROW EXECUTE FUNCTION no_text();
+INSERT INTO textless VALUES (1, 'meeting') RETURNING body, label IS NULL AS unlabelled;
+UPDATE textless SET body = 'dinner' RETURNING body, label IS NULL AS unlabelled;
+DROP TABLE textless;
+DROP FUNCTION no_text;
 -- What a person has taken away, also from a person, stays so.
 CREATE TABLE cleared (id int PRIMARY KEY, body text, label text);
 SELECT reyearn_attach('cleared', 'body', 'label');

@@ -209,7 +209,7 @@ Datum text_of_label(const AttachedColumns& columns, const Value& label) {
 std::optional<Datum> label_for_column(const AttachedColumns& columns, Datum ltree_value) {
   const Form_pg_attribute type = attribute(columns, columns.label);
   const bool is_enum = type_is_enum(type->atttypid);
-  if (!is_text(type->atttypid) && !is_enum) return ltree_value;
+  if (!is_text(type->atttypid) && !is_enum) return datumCopy(ltree_value, false, -1);
   const std::string_view label = label_of(ltree_value);
   if (is_enum) return enum_value(type->atttypid, label);
   const bool fits = type->atttypmod < 0 || label.size() <= static_cast<std::size_t>(type->atttypmod - VARHDRSZ);

@@ -45,7 +45,7 @@ std::uint32_t label_hash(const AttachedColumns& columns, HeapTuple row);
 // The primary key as text[]: each column as it is written out, whatever the settings of the session.
 Datum key_of(const AttachedColumns& columns, HeapTuple row);
 
-// A label as text, and a label as a value of the column; nothing when the column cannot take it.
+// A label as text, and a label as a value of the column, in the current context; nothing when the column cannot take it.
 Datum text_of_label(const AttachedColumns& columns, const Value& label);
 std::optional<Datum> label_for_column(const AttachedColumns& columns, Datum ltree_value);
 

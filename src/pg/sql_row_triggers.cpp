@@ -46,7 +46,8 @@ struct Call {
   Value label() const { return value_of(columns, row, columns.label); }
   Value old_text() const { return value_of(columns, old, columns.text); }
   Value old_label() const { return value_of(columns, old, columns.label); }
-  std::int64_t text_hash() const { return reyearn::pg::text_hash(text().datum); }
+  // 0 without a text, which another trigger may have taken away.
+  std::int64_t text_hash() const { return text().is_null ? 0 : reyearn::pg::text_hash(text().datum); }
   bool changes_text() const { return differ(columns, columns.text, old_text(), text()); }
   bool changes_label() const { return differ(columns, columns.label, old_label(), label()); }
   RowIdentity identity() const { return identity_of(columns, row, is_insert()); }
@@ -353,7 +354,7 @@ HeapTuple label_anew(Call& call, LabelledStatement& statement) {
     return !differ(call.columns, call.columns.label, call.label(), {prediction->given.label, false});
   });
   if (!is_same) return give_label(call, statement, *prediction);
-  remember(call, *attachment, prediction->predicted);
+  remember(call, *statement.attachment, prediction->predicted);  // which may have been looked up anew
   return nullptr;
 }
 

@@ -26,7 +26,7 @@ namespace reyearn::pg {
 namespace {
 
 constexpr TimestampTz kLookAround = USECS_PER_SEC / 2;
-constexpr TimestampTz kReportTime = USECS_PER_SEC / 10;
+constexpr TimestampTz kReportTime = USECS_PER_SEC / 50;
 constexpr TimestampTz kGivenWay = USECS_PER_SEC;  // how long it leaves others alone then
 constexpr TimestampTz kTrouble = 5 * USECS_PER_SEC;
 constexpr TimestampTz kNewsPause = USECS_PER_SEC / 5;

@@ -137,7 +137,7 @@ by('stranger', q{
 	SELECT reyearn_create_class('gamma.drink'); SELECT reyearn_move_class('gamma.drink', 'gamma.food'); SELECT reyearn_annotate_text('tea', 'gamma.food'), reyearn_share_model('m', 'acme');
 	SELECT reyearn_create_model('n', 'gamma', retrain_after => 1000)});
 query('CREATE TABLE leaves (id int PRIMARY KEY, body text, label text); ALTER TABLE leaves OWNER TO stranger');
-by('stranger', q{SELECT reyearn_attach('leaves', 'body', 'label', 'm'); INSERT INTO leaves VALUES (1, 'green tea'), (2, 'tea', 'gamma.food')});
+by('stranger', q{SELECT reyearn_attach('leaves', 'body', 'label', 'm'); INSERT INTO leaves VALUES (1, 'green tea', NULL), (2, 'tea', 'gamma.food')});
 query(q{SELECT reyearn.add_waiting(tenant_id, attachment_id, '{{1}}') FROM reyearn.attached_tables WHERE relation = 'leaves'::regclass});
 by('alice', q{SELECT reyearn_create_class('acme.drink'); SELECT reyearn_move_class('acme.drink', 'acme.food')});
 by('acme_admin', q{SELECT reyearn_share_model('m', 'gamma')});

@@ -1,5 +1,5 @@
 -- Application tables: reyearn_attach() lets a label column fill itself, and people's edits teach the model. What happens
--- for each row is in src/pg/sql_attachments.cpp; docs/internals/attachments.md tells how both triggers work together.
+-- for each row is in src/pg/sql_row_triggers.cpp; docs/internals/attachments.md tells how both triggers work together.
 
 -- No foreign keys to models and tables: both may be dropped, and what people taught stays.
 CREATE TABLE reyearn.attached_tables (

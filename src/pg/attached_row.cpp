@@ -70,7 +70,7 @@ void set_for_now(const char* name, const char* value) {
   (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// The functions in sql/install/73_attachments.sql that write out keys have the same settings.
+// The functions in sql/install that write out keys, such as reyearn.catch_up_of, have the same settings.
 char* written_alike(Oid function, Datum value) {
   const int level = NewGUCNestLevel();
   set_for_now("datestyle", "ISO, MDY");

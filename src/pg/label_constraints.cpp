@@ -43,11 +43,11 @@ const char* refusing_check(Relation table, AttrNumber column, Datum value) {
   return refusal;
 }
 
-bool has_referenced_row(const ForeignKeyCacheInfo& key, Form_pg_constraint constraint, Datum value) {
+bool has_referenced_row(const ForeignKeyCacheInfo& key, Oid index_id, Datum value) {
   const Relation table = table_open(key.confrelid, AccessShareLock);
   bool is_there = true;
   if (table->rd_rel->relkind == RELKIND_RELATION) {
-    const Relation index = index_open(constraint->conindid, AccessShareLock);
+    const Relation index = index_open(index_id, AccessShareLock);
     Oid referenced_type;
     Oid value_type;  // as the operator takes it: text for a varchar
     op_input_types(key.conpfeqop[0], &referenced_type, &value_type);
@@ -72,7 +72,7 @@ const char* refusing_key(Relation table, AttrNumber column, Datum value) {
     const HeapTuple row = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(key.conoid));
     if (!HeapTupleIsValid(row)) continue;
     const auto* const constraint = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(row));
-    if (!has_referenced_row(key, const_cast<Form_pg_constraint>(constraint), value)) {
+    if (!has_referenced_row(key, constraint->conindid, value)) {
       refusal = psprintf("violates foreign key constraint \"%s\"", NameStr(constraint->conname));
     }
     heap_freetuple(row);

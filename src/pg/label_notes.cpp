@@ -1,8 +1,6 @@
 #include "pg/label_notes.hpp"
 
 #include <algorithm>
-#include <iterator>
-#include <map>
 #include <utility>
 
 #include "pg/postgres.hpp"

@@ -59,7 +59,7 @@ COMMENT ON COLUMN reyearn.attached_rows.label IS 'label that was written into th
 COMMENT ON COLUMN reyearn.attached_rows.class_id IS 'class that was predicted: it may have another label now';
 COMMENT ON COLUMN reyearn.attached_rows.version_id IS 'version of the model that predicted it';
 COMMENT ON COLUMN reyearn.attached_rows.probability IS 'its probability';
-COMMENT ON COLUMN reyearn.attached_rows.text_hash IS 'text_hash of the text that it was predicted for';
+COMMENT ON COLUMN reyearn.attached_rows.text_hash IS '64 bits of a hash of the text that it was predicted for';
 
 CREATE TABLE reyearn.learned_rows (
     tenant_id       int     NOT NULL DEFAULT reyearn.current_tenant(),
@@ -74,7 +74,7 @@ COMMENT ON TABLE  reyearn.learned_rows IS 'rows of attached tables of which was 
 COMMENT ON COLUMN reyearn.learned_rows.tenant_id IS 'tenant that the attachment acts for';
 COMMENT ON COLUMN reyearn.learned_rows.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.learned_rows.key IS 'primary key of the row, each of its columns as text';
-COMMENT ON COLUMN reyearn.learned_rows.text_hash IS 'text_hash of the text that they said it of';
+COMMENT ON COLUMN reyearn.learned_rows.text_hash IS '64 bits of a hash of the text that they said it of';
 COMMENT ON COLUMN reyearn.learned_rows.times_attached IS 'how often the table had been attached then';
 
 CREATE TABLE reyearn.waiting_rows (
@@ -90,11 +90,6 @@ COMMENT ON COLUMN reyearn.waiting_rows.tenant_id IS 'tenant that the attachment 
 COMMENT ON COLUMN reyearn.waiting_rows.attachment_id IS 'the attachment';
 COMMENT ON COLUMN reyearn.waiting_rows.is_refused IS 'whether the table has refused the label: it is not tried again by itself';
 COMMENT ON COLUMN reyearn.waiting_rows.key IS 'primary key of the row, each of its columns as text';
-
-CREATE FUNCTION reyearn.text_hash(body text) RETURNS bigint
-    AS 'MODULE_PATHNAME', 'reyearn_text_hash'
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION reyearn.text_hash(text) IS 'number by which a text is known again, 64 bits of a hash';
 
 CREATE TABLE reyearn.catch_ups (
     tenant_id      int          NOT NULL DEFAULT reyearn.current_tenant(),

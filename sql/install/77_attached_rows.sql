@@ -67,23 +67,36 @@ END
 $$;
 COMMENT ON FUNCTION reyearn.own_attachments(regclass) IS 'attachments of a table that belongs to the caller; an error if there are none';
 
+CREATE FUNCTION reyearn.catch_up_now(attachment_id bigint, enough bigint DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    step bigint;
+    done bigint := 0;
+BEGIN
+    WHILE reyearn.has_work(attachment_id) AND NOT coalesce(done >= enough, false) LOOP
+        step := reyearn.catch_up(attachment_id, 1000);
+        EXIT WHEN step = 0;
+        done := done + step;
+    END LOOP;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION reyearn.catch_up_now(bigint, bigint) IS
+    'has an attachment catch up, with all or until enough is done; returns with how many rows it was done';
+
 CREATE FUNCTION reyearn.catch_up_or_leave(attachment_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     is_left_to_worker CONSTANT boolean := (SELECT b.is_possible AND b.most_workers > 0 FROM reyearn.background() AS b);
-    step bigint;
-    done bigint := 0;
 BEGIN
-    WHILE reyearn.has_work(attachment_id) LOOP
-        step := CASE WHEN is_left_to_worker AND done >= 2000 THEN 0 ELSE reyearn.catch_up(attachment_id, 1000) END;
-        IF step = 0 THEN
-            PERFORM reyearn.announce_work();
-            EXIT;
-        END IF;
-        done := done + step;
-    END LOOP;
+    PERFORM reyearn.catch_up_now(attachment_id, CASE WHEN is_left_to_worker THEN 2000 END);
+    IF reyearn.has_work(attachment_id) THEN
+        PERFORM reyearn.announce_work();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION reyearn.catch_up_or_leave(bigint) IS
@@ -95,15 +108,10 @@ CREATE FUNCTION reyearn_catch_up(relation regclass) RETURNS bigint
 AS $$
 DECLARE
     attachment bigint;
-    step bigint;
     done bigint := 0;
 BEGIN
     FOR attachment IN SELECT * FROM reyearn.own_attachments(relation) LOOP
-        WHILE reyearn.has_work(attachment) LOOP
-            step := reyearn.catch_up(attachment, 1000);
-            EXIT WHEN step = 0;
-            done := done + step;
-        END LOOP;
+        done := done + reyearn.catch_up_now(attachment);
     END LOOP;
     RETURN done;
 END

@@ -18,7 +18,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'content_hash', 'parse_label', 'same_label', 'is_under', 'parent', 'ancestors', 'restoring',
                 'library_info', 'list_parameters', 'list_shared_models', 'list_rights', 'model_id', 'run_of_version',
                 'unknown_version', 'no_live_version', 'shared_images', 'shared_memory', 'background', 'training_now',
-                'usable_model', 'predicted_labels', 'model_labels', 'trigger_arguments', 'text_hash']),
+                'usable_model', 'predicted_labels', 'model_labels', 'trigger_arguments']),
             ('reader', 'SELECT', 'TABLE', ARRAY[
                 'tenants', 'classes', 'merged_classes', 'observations', 'annotations', 'annotation_history', 'models',
                 'model_versions', 'model_shares', 'experiments', 'runs', 'run_labels', 'news',
@@ -47,7 +47,7 @@ CREATE FUNCTION reyearn.list_rights() RETURNS TABLE (level text, rights text, on
                 'image_labels', 'image_algorithm', 'store_image', 'class_ids',
                 'label_row', 'learn_row', 'check_attached_relation', 'attached_column', 'check_text_column',
                 'check_label_column', 'refused_label', 'check_prediction_column', 'check_not_attached', 'put_attachment',
-                'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'has_work', 'check_table_owner', 'key_columns',
+                'create_attachment_triggers', 'begin_catch_up', 'catch_up', 'catch_up_or_leave', 'catch_up_now', 'has_work', 'check_table_owner', 'key_columns',
                 'queue_relabel', 'own_attachments', 'announce_work', 'reyearn_catch_up', 'reyearn_relabel',
                 'reyearn_forget_rows', 'forget_deleted_rows', 'forget_dropped_tables']),
             -- The owner of an attachment is whoever writes the row: see own_attachment().

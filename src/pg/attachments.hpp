@@ -75,7 +75,7 @@ void stop_waiting(const Attachment& attachment, Datum key);
 // Whether rows of this key are remembered.
 bool fits(Datum key);
 
-// The number of reyearn.text_hash.
+// By which a text is known again.
 std::int64_t text_hash(Datum text);
 
 }  // namespace reyearn::pg

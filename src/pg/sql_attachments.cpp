@@ -282,9 +282,6 @@ PGDLLEXPORT Datum reyearn_learn_labels_of(PG_FUNCTION_ARGS) {
   });
 }
 
-PG_FUNCTION_INFO_V1(reyearn_text_hash);
-PGDLLEXPORT Datum reyearn_text_hash(PG_FUNCTION_ARGS) { PG_RETURN_INT64(text_hash(PG_GETARG_DATUM(0))); }
-
 PG_FUNCTION_INFO_V1(reyearn_what_to_do);
 PGDLLEXPORT Datum reyearn_what_to_do(PG_FUNCTION_ARGS) {
   const Snapshot snapshot = GetActiveSnapshot();
